@@ -1,0 +1,1 @@
+"""The domains: what is measured, foreseen and watched. Plumbing lives in ``framework``."""

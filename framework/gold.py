@@ -1,0 +1,337 @@
+"""Gold input: declared tables, sources, and the view of gold as of a day.
+
+Everything that a builder, trainer or scorer sees comes through :class:`GoldView`: only rows that
+were known at the end of the view's day, without the rows that quarantine holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from framework.errors import GoldError, MissingInputError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+KNOWN_AT = "known_at"
+REASON = "_reason"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GoldColumn:
+    """One column of a gold table.
+
+    Args:
+        name: Our name.
+        type: Spark SQL type.
+        says: Meaning.
+        gold_name: The column's name in the gold layer, if it differs.
+        values: The closed set of values, if there is one; others are counted, not dropped.
+    """
+
+    name: str
+    type: str
+    says: str = ""
+    gold_name: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GoldTable:
+    """A gold table as declared input.
+
+    Args:
+        name: Table name.
+        says: What one row is.
+        columns: Declared columns; others are ignored.
+        grain: Columns that identify a row; empty where the table promises none.
+        known_at: SQL for the time at which a row became known.
+        start: Column of a row's start, compared with ``end`` by the quarantine.
+        end: Column of a row's end.
+        history: True for dimensions and prices: a window never cuts their past.
+    """
+
+    name: str
+    says: str
+    columns: tuple[GoldColumn, ...]
+    known_at: str
+    grain: tuple[str, ...] = ()
+    start: str = ""
+    end: str = ""
+    history: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Declared column names."""
+        return tuple(c.name for c in self.columns)
+
+    def schema(self) -> str:
+        """Return the declared columns as Spark DDL, under their gold names."""
+        return ", ".join(f"{c.gold_name or c.name} {c.type}" for c in self.columns)
+
+
+class GoldReader(ABC):
+    """An opened gold layer."""
+
+    @abstractmethod
+    def read(self, table: GoldTable) -> DataFrame | None:
+        """Return the raw table with whatever columns it has, or ``None`` if it is absent."""
+
+
+class GoldSource(ABC):
+    """A place where gold tables come from; offered through the ``gold_sources`` hook."""
+
+    name: str
+    tables: tuple[GoldTable, ...]
+    incomplete_days: int = 1
+    """Newest days that may still lack rows: neither trained on nor scored."""
+
+    @abstractmethod
+    def open(self, runtime: Any, where: str) -> GoldReader:
+        """Open the source.
+
+        Args:
+            runtime: The runtime, for its Spark session, clock and settings.
+            where: What the user gave as ``--gold``: a folder or the source's name.
+
+        Returns:
+            The reader.
+
+        Raises:
+            GoldError: If there is nothing to read at ``where``.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Days:
+    """A closed range of days; ``start`` is ``None`` for "from the first day there is"."""
+
+    start: date | None
+    end: date
+
+    def earlier(self, count: int) -> Days:
+        """Return the range with its start moved ``count`` days back."""
+        return self if self.start is None else Days(self.start - timedelta(days=count), self.end)
+
+
+class GoldView:
+    """Gold tables as known at the end of a day, as attributes: ``gold.fact_usage``.
+
+    Args:
+        reader: The opened source.
+        tables: All declared tables by name.
+        days: Rows known outside this range are not seen (dimensions keep their past).
+        options: Resolver of a domain's typed options.
+    """
+
+    def __init__(
+        self,
+        reader: GoldReader,
+        tables: Mapping[str, GoldTable],
+        days: Days,
+        options: Callable[[type[Any]], Any],
+    ) -> None:
+        self._reader = reader
+        self._tables = tables
+        self.days = days
+        self._options = options
+        self._cache: dict[str, DataFrame | None] = {}
+
+    def __getattr__(self, name: str) -> DataFrame:
+        """Return the valid rows of a declared table, with a ``known_at`` column."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        frame = self.flagged(name)
+        if frame is None:
+            raise MissingInputError(
+                what="the table is absent from the gold layer", where=name, fix=f"provide {name}, or leave its models out"
+            )
+        return frame.where(f"{REASON} IS NULL").drop(REASON)
+
+    def has(self, name: str) -> bool:
+        """Tell whether the gold layer holds a declared table."""
+        return self.flagged(name) is not None
+
+    def options(self, kind: type[Any]) -> Any:
+        """Return the domain's typed options of class ``kind``."""
+        return self._options(kind)
+
+    def until(self, day: date) -> GoldView:
+        """Return the same gold, cut at the end of an earlier (or the same) day."""
+        return self.between(Days(self.days.start, min(day, self.days.end)))
+
+    def between(self, days: Days) -> GoldView:
+        """Return the same gold over another range of days."""
+        return GoldView(self._reader, self._tables, days, self._options)
+
+    def declared(self, name: str) -> GoldTable:
+        """Return a declaration by name.
+
+        Raises:
+            GoldError: If no source declares it, naming the nearest.
+        """
+        if name not in self._tables:
+            raise GoldError(
+                what=f"no source declares a gold table '{name}'", where="gold", fix=nearest(name, self._tables)
+            )
+        return self._tables[name]
+
+    def flagged(self, name: str) -> DataFrame | None:
+        """Return all rows known in the range, each with its quarantine reason or NULL."""
+        if name not in self._cache:
+            table = self.declared(name)
+            raw = self._reader.read(table)
+            self._cache[name] = None if raw is None else _flag(_cut(conform(raw, table), table, self.days), table)
+        return self._cache[name]
+
+
+def conform(raw: DataFrame, table: GoldTable) -> DataFrame:
+    """Select and cast the declared columns; a column that is absent becomes NULL.
+
+    Args:
+        raw: The table as read.
+        table: Its declaration.
+
+    Returns:
+        Exactly the declared columns, with ``known_at`` added.
+    """
+    from pyspark.sql import functions as F
+
+    present = dict(raw.dtypes)
+    chosen = []
+    for column in table.columns:
+        source = column.gold_name or column.name
+        if source not in present:
+            chosen.append(F.lit(None).cast(column.type).alias(column.name))
+        elif present[source] == "string" and column.type.upper().startswith(("MAP", "ARRAY")):
+            chosen.append(F.from_json(F.col(source), column.type).alias(column.name))
+        else:
+            chosen.append(F.col(source).cast(column.type).alias(column.name))
+    return raw.select(*chosen).withColumn(KNOWN_AT, F.expr(table.known_at))
+
+
+def _cut(frame: DataFrame, table: GoldTable, days: Days) -> DataFrame:
+    """Keep rows known before the end of the range, and not before its start."""
+    from pyspark.sql import functions as F
+
+    # A row without a known-at time cannot be placed in time: it stays, for quarantine to name it.
+    after = F.lit(days.end + timedelta(days=1)).cast("timestamp")
+    kept = frame.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) < after))
+    if days.start is not None and not table.history:
+        kept = kept.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) >= F.lit(days.start).cast("timestamp")))
+    return kept
+
+
+def _flag(frame: DataFrame, table: GoldTable) -> DataFrame:
+    """Add the quarantine reason.
+
+    Of rows with the same grain key the one known first stays: that choice does not change when
+    more rows arrive, so a rebuilt day equals the day as it was served.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    reason = F.lit(None).cast("string")
+    if table.grain:
+        order = [KNOWN_AT, *(c.name for c in table.columns if not c.type.upper().startswith("MAP"))]
+        copy = F.row_number().over(Window.partitionBy(*table.grain).orderBy(*order))
+        reason = F.when(copy > 1, "duplicate key").otherwise(reason)
+    if table.start and table.end:
+        reason = F.when(F.col(table.end) < F.col(table.start), "ends before it starts").otherwise(reason)
+    reason = F.when(F.col(KNOWN_AT).isNull(), "no time").otherwise(reason)
+    for key in table.grain:
+        reason = F.when(F.col(key).isNull(), f"{key} is NULL").otherwise(reason)
+    return frame.withColumn(REASON, reason)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """What one pass over a gold table found.
+
+    Args:
+        table: Table name.
+        present: False if the gold layer lacks the table.
+        rows: Rows in the range.
+        filled: Rows with a value, per column.
+        bad: Rows per quarantine reason.
+        unknown: Values outside a column's closed set, per column.
+    """
+
+    table: str
+    present: bool
+    rows: int = 0
+    filled: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    bad: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def missing(self, column: str) -> str | None:
+        """Return why a column cannot be used, or ``None`` if it can."""
+        if not self.present:
+            return f"gold table {self.table} is absent"
+        if self.rows and not self.filled.get(column):
+            return f"{self.table}.{column} is NULL throughout"
+        return None
+
+
+class Profiler:
+    """Profiles gold tables, each once.
+
+    Args:
+        gold: The view to profile.
+    """
+
+    def __init__(self, gold: GoldView) -> None:
+        self._gold = gold
+        self._found: dict[str, Profile] = {}
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile of a table; the first call costs one pass over it."""
+        if name not in self._found:
+            self._found[name] = _profile(self._gold, name)
+        return self._found[name]
+
+    def why_missing(self, needs: Sequence[str]) -> str | None:
+        """Return the first reason why one of ``table.column`` needs is not there."""
+        for need in needs:
+            table, _, column = need.partition(".")
+            reason = self.profile(table).missing(column)
+            if reason:
+                return reason
+        return None
+
+    @cached_property
+    def profiles(self) -> Mapping[str, Profile]:
+        """Profiles taken so far, by table."""
+        return self._found
+
+
+def _profile(gold: GoldView, name: str) -> Profile:
+    from pyspark.sql import functions as F
+
+    table, frame = gold.declared(name), gold.flagged(name)
+    if frame is None:
+        return Profile(name, present=False)
+    closed = [c for c in table.columns if c.values]
+    # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
+    groups = frame.groupBy(REASON).agg(
+        F.count(F.lit(1)).alias("rows"),
+        *(F.count(c).alias(f"n_{c}") for c in table.names),
+        *(
+            F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(f"u_{c.name}")
+            for c in closed
+        ),
+    ).collect()
+    good = next((g for g in groups if g[REASON] is None), None)
+    return Profile(
+        table=name,
+        present=True,
+        rows=good["rows"] if good else 0,
+        filled={c: good[f"n_{c}"] for c in table.names} if good else {},
+        bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},
+        unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
+    )

@@ -1,0 +1,1 @@
+"""The ports to tables and features, and their adapters."""
