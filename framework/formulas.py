@@ -3,6 +3,7 @@
 ``{w}`` in the SQL is the trailing window of ``window`` days that includes the row's own day, and
 ``{past}`` the window of the same length that ends the day before: a level uses the first, a
 comparison of today with the past uses the second (a z-score that contains today can never fire).
+``{then}`` is the one day exactly ``window`` days before.
 """
 
 from __future__ import annotations
@@ -102,6 +103,11 @@ def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
 def days_since(name: str, flag: str, *, window: timedelta, says: str) -> Feature:
     """Declare the days since a daily column was last above 0; NULL if not within the window."""
     return _over(name, f"__day - max(CASE WHEN {flag} > 0 THEN __day END) {{w}}", window, says, "days")
+
+
+def lagged(name: str, of: str, *, by: timedelta, says: str, unit: str = "", hidden: bool = False) -> Feature:
+    """Declare a column's value exactly some days ago; NULL if the entity had no row then."""
+    return Feature(name=name, sql=f"max({of}) {{then}}", says=says, unit=unit, window=by.days, hidden=hidden)
 
 
 def derived(

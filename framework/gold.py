@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import GoldError, MissingInputError, nearest
@@ -82,6 +81,10 @@ class GoldReader(ABC):
     def read(self, table: GoldTable) -> DataFrame | None:
         """Return the raw table with whatever columns it has, or ``None`` if it is absent."""
 
+    @abstractmethod
+    def newest_day(self) -> date:
+        """Return the newest day that the gold layer holds, when no day was asked for."""
+
 
 class GoldSource(ABC):
     """A place where gold tables come from; offered through the ``gold_sources`` hook."""
@@ -127,6 +130,7 @@ class GoldView:
         tables: All declared tables by name.
         days: Rows known outside this range are not seen (dimensions keep their past).
         options: Resolver of a domain's typed options.
+        time_zone: Zone of the workspaces' local time.
     """
 
     def __init__(
@@ -135,11 +139,13 @@ class GoldView:
         tables: Mapping[str, GoldTable],
         days: Days,
         options: Callable[[type[Any]], Any],
+        time_zone: str = "UTC",
     ) -> None:
         self._reader = reader
         self._tables = tables
         self.days = days
         self._options = options
+        self.time_zone = time_zone
         self._cache: dict[str, DataFrame | None] = {}
 
     def __getattr__(self, name: str) -> DataFrame:
@@ -167,7 +173,7 @@ class GoldView:
 
     def between(self, days: Days) -> GoldView:
         """Return the same gold over another range of days."""
-        return GoldView(self._reader, self._tables, days, self._options)
+        return GoldView(self._reader, self._tables, days, self._options, self.time_zone)
 
     def declared(self, name: str) -> GoldTable:
         """Return a declaration by name.
@@ -247,91 +253,3 @@ def _flag(frame: DataFrame, table: GoldTable) -> DataFrame:
     for key in table.grain:
         reason = F.when(F.col(key).isNull(), f"{key} is NULL").otherwise(reason)
     return frame.withColumn(REASON, reason)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Profile:
-    """What one pass over a gold table found.
-
-    Args:
-        table: Table name.
-        present: False if the gold layer lacks the table.
-        rows: Rows in the range.
-        filled: Rows with a value, per column.
-        bad: Rows per quarantine reason.
-        unknown: Values outside a column's closed set, per column.
-    """
-
-    table: str
-    present: bool
-    rows: int = 0
-    filled: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    bad: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-
-    def missing(self, column: str) -> str | None:
-        """Return why a column cannot be used, or ``None`` if it can."""
-        if not self.present:
-            return f"gold table {self.table} is absent"
-        if self.rows and not self.filled.get(column):
-            return f"{self.table}.{column} is NULL throughout"
-        return None
-
-
-class Profiler:
-    """Profiles gold tables, each once.
-
-    Args:
-        gold: The view to profile.
-    """
-
-    def __init__(self, gold: GoldView) -> None:
-        self._gold = gold
-        self._found: dict[str, Profile] = {}
-
-    def profile(self, name: str) -> Profile:
-        """Return the profile of a table; the first call costs one pass over it."""
-        if name not in self._found:
-            self._found[name] = _profile(self._gold, name)
-        return self._found[name]
-
-    def why_missing(self, needs: Sequence[str]) -> str | None:
-        """Return the first reason why one of ``table.column`` needs is not there."""
-        for need in needs:
-            table, _, column = need.partition(".")
-            reason = self.profile(table).missing(column)
-            if reason:
-                return reason
-        return None
-
-    @cached_property
-    def profiles(self) -> Mapping[str, Profile]:
-        """Profiles taken so far, by table."""
-        return self._found
-
-
-def _profile(gold: GoldView, name: str) -> Profile:
-    from pyspark.sql import functions as F
-
-    table, frame = gold.declared(name), gold.flagged(name)
-    if frame is None:
-        return Profile(name, present=False)
-    closed = [c for c in table.columns if c.values]
-    # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
-    groups = frame.groupBy(REASON).agg(
-        F.count(F.lit(1)).alias("rows"),
-        *(F.count(c).alias(f"n_{c}") for c in table.names),
-        *(
-            F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(f"u_{c.name}")
-            for c in closed
-        ),
-    ).collect()
-    good = next((g for g in groups if g[REASON] is None), None)
-    return Profile(
-        table=name,
-        present=True,
-        rows=good["rows"] if good else 0,
-        filled={c: good[f"n_{c}"] for c in table.names} if good else {},
-        bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},
-        unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
-    )

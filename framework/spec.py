@@ -80,7 +80,9 @@ class Feature:
     type: str = "double"
 
     def refers_to(self, names: set[str]) -> set[str]:
-        """Return those of ``names`` that the formula mentions."""
+        """Return those of ``names`` that the formula mentions; a daily aggregate mentions event columns only."""
+        if self.stage == "day":
+            return set()
         return set(re.findall(r"\b[a-z_][a-z0-9_]*\b", self.sql)) & names - {self.name}
 
 

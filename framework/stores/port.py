@@ -181,6 +181,12 @@ class Tables(Protocol):
             where: Conjunction of ``(column, op, value)`` with op one of ``= < <= > >= in``.
         """
 
+    def frame(self, name: str, *, columns: Sequence[str] | None = None, where: Sequence[Any] | None = None) -> Frame:
+        """Return rows in the adapter's own form: Arrow where it is embedded, Spark on Databricks."""
+
+    def count(self, name: str) -> int:
+        """Return the number of rows, from metadata where there is any; 0 if the table does not exist."""
+
     def spark(self, name: str) -> DataFrame:
         """Return a table as a Spark DataFrame."""
 

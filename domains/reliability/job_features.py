@@ -1,0 +1,196 @@
+"""How each job has been doing, by day: outcomes, durations, deadlines, retries, runtime version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domains.reliability.runs import (
+    JOB,
+    MAX_RUN,
+    NEEDS,
+    OUTCOME,
+    first_runs,
+    followers,
+    job_runs,
+    retries,
+    with_breach,
+    with_runtime,
+)
+from framework.features import DailyFeatures
+from framework.formulas import (
+    calendar,
+    daily,
+    days_since,
+    derived,
+    lagged,
+    mean,
+    nearest_rank,
+    quantile,
+    rate,
+    smoothed_rate,
+    total,
+    values,
+    zscore,
+)
+from framework.spec import Feature, TableSpec, days
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+WEEK, MONTH, QUARTER = days(7), days(28), days(90)
+DEADLINE_SHARE = 0.95
+LATE_SHARE = 0.95
+RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
+SUCCESSFUL = "CASE WHEN succeeded = 1 THEN seconds END"
+
+
+def count(name: str, sql: str, *, says: str, unit: str = "runs", hidden: bool = False) -> Feature:
+    """Declare a count of the day's events that is 0 on a silent day."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=OUTCOME, hidden=hidden)
+
+
+def share_of_last(number: int) -> Feature:
+    """Declare the share of failures among the last decided runs of the past 28 days."""
+    last = f"slice(reverse(array_sort(flatten(collect_list(outcomes) {{w}}))), 1, {number})"
+    sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
+    says = f"share of the last {number} decided runs that failed, within 28 days"
+    return derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
+
+
+DAY = (
+    count("runs", "count(end_time)", says="runs that ended"),
+    count("decided", "sum(decided)", says="runs that succeeded or failed"),
+    count("failed", "sum(failed)", says="runs that ended FAILED, ERROR or TIMED_OUT"),
+    count("timed_out", "count_if(state = 'TIMED_OUT')", says="runs that timed out"),
+    count("cancelled", "count_if(state IN ('CANCELLED', 'SKIPPED', 'BLOCKED'))", says="runs that did not do their work"),
+    count("active", "max(CASE WHEN end_time IS NOT NULL THEN 1 END)", says="1 if a run ended", unit="0/1"),
+    count("failure_day", "max(failed)", says="1 if a run failed", unit="0/1"),
+    count("decided_day", "max(decided)", says="1 if a run succeeded or failed", unit="0/1", hidden=True),
+    count("success_day", "max(succeeded)", says="1 if a run succeeded", unit="0/1", hidden=True),
+    count("breaches", "sum(breached)", says="first runs that ended after their deadline", hidden=True),
+    count("first_runs", "count(breached)", says="first runs with a deadline", hidden=True),
+    count("retries_won", "sum(retry_succeeded)", says="runs after a failure that succeeded", hidden=True),
+    count("retries_made", "count(retry_succeeded)", says="runs after a failure", hidden=True),
+    daily(
+        "outcomes",
+        "collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END)",
+        says="outcomes in time",
+        hidden=True,
+        type="array<struct<at:timestamp,failed:int>>",
+    ),
+    values("seconds", SUCCESSFUL, needs=OUTCOME),
+    values("first_hours", "end_hours", needs=OUTCOME),
+    daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
+    daily("median_seconds", f"percentile({SUCCESSFUL}, 0.5)", says="median duration of successful runs", unit="seconds"),
+    daily("runtime_major", "max(runtime_major)", says="newest major runtime version", unit="version", needs=RUNTIME),
+)
+
+ACTIVITY = (
+    total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
+    total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
+    total("active_days_7d", "active", window=WEEK, says="days with a run, last 7 days", unit="days"),
+    total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
+    *(lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True) for n in (6, 13, 20, 27)),
+    derived(
+        "runs_on_next_weekday_28d",
+        " + ".join(f"coalesce(runs_{n}_days_ago, 0)" for n in (6, 13, 20, 27)),
+        says="runs on tomorrow's weekday, last four weeks",
+        unit="runs",
+    ),
+    *calendar("run_date"),
+)
+
+FAILURES = (
+    rate("failure_rate_7d", "failed", "decided", window=WEEK, says="share of decided runs that failed, last 7 days"),
+    rate("failure_rate_28d", "failed", "decided", window=MONTH, says="share of decided runs that failed, last 28 days"),
+    rate("timeout_rate_28d", "timed_out", "decided", window=MONTH, says="share of decided runs that timed out, 28 days"),
+    rate("cancel_rate_28d", "cancelled", "runs", window=MONTH, says="share of runs that did not do their work, 28 days"),
+    total("failed_days_7d", "failure_day", window=WEEK, says="days with a failed run, last 7 days", unit="days"),
+    smoothed_rate(
+        "failed_day_share_28d",
+        "failure_day",
+        "decided_day",
+        window=MONTH,
+        says="share of active days with a failed run, last 28 days, add-one smoothed",
+    ),
+    share_of_last(3),
+    share_of_last(10),
+    days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
+    days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
+    rate("retry_success_rate_28d", "retries_won", "retries_made", window=MONTH, says="share of runs after a failure that succeeded"),
+)
+
+DURATIONS = (
+    quantile("median_seconds_7d", 0.5, "seconds", window=WEEK, says="median duration, last 7 days", unit="seconds"),
+    quantile("median_seconds_28d", 0.5, "seconds", window=MONTH, says="median duration, last 28 days", unit="seconds"),
+    quantile("p95_seconds_28d", LATE_SHARE, "seconds", window=MONTH, says="P95 duration, last 28 days", unit="seconds"),
+    mean("median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"),
+    zscore("seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"),
+    derived(
+        "seconds_ratio_7d",
+        "median_seconds_7d / nullif(median_seconds_28d, 0)",
+        says="median duration of 7 days over that of 28 days",
+        unit="ratio",
+    ),
+)
+
+PROMISES = (
+    lagged("p95_seconds_a_week_ago", "p95_seconds_28d", by=WEEK, says="P95 duration as of a week ago", hidden=True),
+    total("failed_runs_7d", "failed", window=WEEK, says="failed runs, last 7 days", unit="runs"),
+    total("decided_runs_7d", "decided", window=WEEK, says="decided runs, last 7 days", unit="runs"),
+    derived(
+        "late_runs_7d",
+        "size(filter(flatten(collect_list(seconds) {w}), x -> x > p95_seconds_a_week_ago))",
+        window=WEEK,
+        says="successful runs of the last 7 days that took longer than the P95 of a week ago",
+        unit="runs",
+    ),
+    derived(
+        "health_7d",
+        "100 * (1 - least(1, (failed_runs_7d + late_runs_7d) / nullif(decided_runs_7d, 0)))",
+        says="100 x (1 - share of failed or late runs), last 7 days",
+        unit="points",
+    ),
+    derived(
+        "deadline_hours",
+        f"coalesce(max(sla_hours) {{w}}, {nearest_rank('flatten(collect_list(first_hours) {w})', DEADLINE_SHARE)})",
+        window=QUARTER,
+        says="deadline of the day's first run: as configured, else P95 of its past ends",
+        unit="hours after 00:00 local",
+    ),
+    smoothed_rate(
+        "breach_rate_28d",
+        "breaches",
+        "first_runs",
+        window=MONTH,
+        says="share of days whose first run ended after its deadline, last 28 days, add-one smoothed",
+    ),
+)
+
+
+class ReliabilityFeatures(DailyFeatures):
+    """One row per job and day."""
+
+    reach = MAX_RUN.days
+    table = TableSpec(
+        name="reliability_features",
+        says="One row per job and day, from its first run until 28 silent days after its last.",
+        keys=JOB,
+        time="run_date",
+        needs=NEEDS,
+        columns=(*DAY, *ACTIVITY, *FAILURES, *DURATIONS, *PROMISES),
+    )
+
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return ended runs on the day they ended, first runs and retries on the day they were certain."""
+        from pyspark.sql import functions as F
+
+        runs = with_runtime(gold, job_runs(gold))
+        first = with_breach(first_runs(gold, runs), window=QUARTER.days, share=DEADLINE_SHARE)
+        ended = runs.where("end_time IS NOT NULL").withColumn("day", F.col("end_day"))
+        opening = first.where("known_day IS NOT NULL").selectExpr(*JOB, "known_day AS day", "end_hours", "sla_hours", "breached")
+        again = retries(followers(runs)).selectExpr(*JOB, "to_date(known_time) AS day", "retry_succeeded")
+        return ended.unionByName(opening, allowMissingColumns=True).unionByName(again, allowMissingColumns=True)

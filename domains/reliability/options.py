@@ -1,0 +1,21 @@
+"""Options of the reliability domain, section ``reliability`` of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from framework.config import DomainOptions
+
+
+class ReliabilityOptions(DomainOptions):
+    """What only the platform's owners know.
+
+    Args:
+        slas: Deadline of a job's first run of the day, in hours after 00:00 local time (may pass 24),
+            by ``workspace_id/job_id``. Jobs without one get the P95 of their own past.
+    """
+
+    section = "reliability"
+    slas: Mapping[str, float] = Field(default_factory=dict)

@@ -1,0 +1,49 @@
+"""What this domain offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framework.plugins import hookimpl
+
+if TYPE_CHECKING:
+    from framework.features import FeatureBuilder
+    from framework.scoring import BatchScorer
+    from framework.training import ModelTrainer
+
+
+@hookimpl
+def feature_builders() -> list[type[FeatureBuilder]]:
+    """Return the builders of the two feature tables."""
+    from domains.reliability.job_features import ReliabilityFeatures
+    from domains.reliability.run_features import ReliabilityRunFeatures
+
+    return [ReliabilityFeatures, ReliabilityRunFeatures]
+
+
+@hookimpl
+def model_trainers() -> list[type[ModelTrainer]]:
+    """Return the five trainers."""
+    from domains.reliability import trainers
+
+    return [
+        trainers.JobFailurePredictor,
+        trainers.JobDurationForecaster,
+        trainers.SlaBreachPredictor,
+        trainers.RetrySuccessPredictor,
+        trainers.PipelineHealthScorer,
+    ]
+
+
+@hookimpl
+def batch_scorers() -> list[type[BatchScorer]]:
+    """Return one scorer per model."""
+    from domains.reliability import scorers
+
+    return [
+        scorers.JobFailureScorer,
+        scorers.JobDurationScorer,
+        scorers.SlaBreachScorer,
+        scorers.RetrySuccessScorer,
+        scorers.PipelineHealthScorer,
+    ]

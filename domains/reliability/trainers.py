@@ -1,0 +1,221 @@
+"""The five models of the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domains.reliability.job_features import LATE_SHARE, ReliabilityFeatures
+from domains.reliability.runs import JOB, OUTCOME, RETRY_WITHIN, RUN, SLICE, first_runs, followers, job_runs
+from framework.labels import LABEL_KNOWN_AT, label_within
+from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
+from framework.training import ClassificationTrainer, RegressionTrainer
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+JOBS, FAILED_RUNS = Lookup(table="reliability_features"), Lookup(table="reliability_run_features")
+MIN_ACTIVE_DAYS = 8
+
+
+def boosted_trees(**overrides: Any) -> Any:
+    """Return small, strongly regularised boosted trees: a job has a few hundred days at most."""
+    from xgboost import XGBClassifier
+
+    settings = {
+        "n_estimators": 200,
+        "max_depth": 3,
+        "learning_rate": 0.03,
+        "min_child_weight": 5,
+        "subsample": 0.8,
+        "colsample_bytree": 0.5,
+        "reg_lambda": 5.0,
+        "n_jobs": 2,
+        "random_state": 7,
+    }
+    return XGBClassifier(**settings | overrides)
+
+
+def boosted_regression() -> Any:
+    """Return histogram gradient boosting on absolute error, which the metric is."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        loss="absolute_error", quantile=0.5, max_iter=150, learning_rate=0.05, min_samples_leaf=30, random_state=7
+    )
+
+
+class JobFailurePredictor(ClassificationTrainer):
+    """Will a run of this job fail tomorrow? Page the owner before it does."""
+
+    spec = ModelSpec(
+        name="job_failure_predictor",
+        use_case="job_failure",
+        question="Will any run of the job that starts tomorrow fail?",
+        action="hold, fix or watch the run",
+        label_says="1 if a run that starts on t+1 ends FAILED, ERROR or TIMED_OUT; 0 if all succeed; else none",
+        unit="workspace-job-day",
+        algorithm=Algorithm.XGBOOST,
+        lookups=(JOBS,),
+        horizon=days(1),
+        baseline=FromFeature(columns=("failed_day_share_28d",)),
+        needs=OUTCOME,
+        required=("failed_day_share_28d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the runs that start on the next."""
+        runs = job_runs(gold).where("decided = 1 OR pending")
+        return label_within(
+            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of,
+            label="max(failed)", pending="pending", settle=SLICE,
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees."""
+        return boosted_trees()
+
+
+class JobDurationForecaster(RegressionTrainer):
+    """How long will the job's runs take in the coming week?"""
+
+    bounds = (0.0, None)
+    spec = ModelSpec(
+        name="job_duration_forecaster",
+        use_case="job_duration",
+        question="How long will a successful run of the job take over the next seven days?",
+        action="schedule downstream, set the timeout",
+        label_says="median wall seconds of successful runs that start in (t, t+7]",
+        unit="workspace-job-day",
+        algorithm=Algorithm.GRADIENT_BOOSTING,
+        lookups=(JOBS,),
+        horizon=days(7),
+        baseline=FromFeature(columns=("median_seconds_7d",)),
+        needs=OUTCOME,
+        required=("median_seconds_28d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the median duration of the week after."""
+        runs = job_runs(gold).where("succeeded = 1 OR pending")
+        return label_within(
+            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of,
+            label="percentile(CASE WHEN succeeded = 1 THEN seconds END, 0.5)", pending="pending", settle=SLICE,
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees on log seconds: durations span five orders of magnitude."""
+        import numpy as np
+        from sklearn.compose import TransformedTargetRegressor
+
+        return TransformedTargetRegressor(boosted_regression(), func=np.log1p, inverse_func=np.expm1)
+
+
+class SlaBreachPredictor(ClassificationTrainer):
+    """Will the job's first run of tomorrow end after its deadline?"""
+
+    spec = ModelSpec(
+        name="sla_breach_predictor",
+        use_case="sla_breach",
+        question="Will the job's first run of tomorrow end after its deadline?",
+        action="start earlier, warn consumers",
+        label_says="1 if the first run started on t+1 ends after the configured deadline, else the P95 of its past ends",
+        unit="workspace-job-day",
+        algorithm=Algorithm.XGBOOST,
+        lookups=(JOBS,),
+        horizon=days(1),
+        baseline=FromFeature(columns=("breach_rate_28d",)),
+        needs=OUTCOME,
+        required=("deadline_hours",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days of regular jobs by the end of the next day's first run, against the deadline as of the day."""
+        promised = (
+            ReliabilityFeatures()
+            .features(gold, gold.days)
+            .where(f"active_days_28d >= {MIN_ACTIVE_DAYS} AND deadline_hours IS NOT NULL")
+            .select(*JOB, "run_date", "deadline_hours")
+        )
+        first = first_runs(gold, job_runs(gold)).where("end_time IS NOT NULL OR pending")
+        return label_within(
+            first, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of, beside=promised,
+            label="max(CASE WHEN end_hours > deadline_hours THEN 1 WHEN end_hours <= deadline_hours THEN 0 END)",
+            pending="pending", settle=SLICE,
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees."""
+        return boosted_trees()
+
+
+class RetrySuccessPredictor(ClassificationTrainer):
+    """Is it worth running the job again, or must a person look first?"""
+
+    spec = ModelSpec(
+        name="retry_success_predictor",
+        use_case="retry_success",
+        question="Will the job's next run within 24 hours of this failure succeed?",
+        action="auto-retry, or page",
+        label_says="1 if the first run started within 24 h after the failure's end succeeds; none, cancelled or skipped: no label",
+        unit="failed run",
+        algorithm=Algorithm.XGBOOST,
+        lookups=(FAILED_RUNS,),
+        horizon=RETRY_WITHIN,
+        baseline=FromFeature(columns=("retry_success_share_28d",)),
+        needs=OUTCOME,
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label failed runs by the run that follows."""
+        from pyspark.sql import functions as F
+
+        failures = followers(job_runs(gold)).where("next.failed IS NOT NULL OR next.pending")
+        # A run that started in the window may be visible an hour after it only.
+        certain = F.greatest(F.col("next.end_time"), F.col("end_time") + F.lit(RETRY_WITHIN + SLICE))
+        cut = F.date_add(F.lit(as_of), 1).cast("timestamp")
+        settled = F.col("next.failed").isNotNull() & (certain <= cut)
+        return failures.select(
+            *RUN, "end_time", F.col("next.succeeded").alias("label"), F.when(settled, certain).alias(LABEL_KNOWN_AT)
+        )
+
+    def estimator(self) -> Any:
+        """Boosted trees."""
+        return boosted_trees()
+
+
+class PipelineHealthScorer(RegressionTrainer):
+    """Which jobs need maintenance first?"""
+
+    bounds = (0.0, 100.0)
+    spec = ModelSpec(
+        name="pipeline_health_scorer",
+        use_case="pipeline_health",
+        question="How healthy will the job be over the next seven days, from 0 to 100?",
+        action="maintenance ranking",
+        label_says="100 x (1 - share of failed or late runs that start in (t, t+7]); late = longer than the P95 of 28 days as of t",
+        unit="workspace-job-day",
+        algorithm=Algorithm.GRADIENT_BOOSTING,
+        lookups=(JOBS,),
+        horizon=days(7),
+        baseline=FromFeature(columns=("health_7d",)),
+        needs=OUTCOME,
+        required=("health_7d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the share of bad runs in the week after, with "late" as it was known on the day."""
+        usual = ReliabilityFeatures().features(gold, gold.days).select(*JOB, "run_date", f"p{round(LATE_SHARE * 100)}_seconds_28d")
+        runs = job_runs(gold).where("decided = 1 OR pending")
+        bad = "CASE WHEN failed = 1 OR seconds > p95_seconds_28d THEN 1.0 WHEN decided = 1 THEN 0.0 END"
+        return label_within(
+            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of, beside=usual,
+            label=f"100 * (1 - avg({bad}))", pending="pending", settle=SLICE,
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees."""
+        return boosted_regression()

@@ -1,0 +1,151 @@
+"""Typed, frozen settings, parsed once at the edge.
+
+Sources, later ones win: a TOML file, environment variables ``HEALTH_MONITOR_<OPTION>``, the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from framework.errors import ConfigError, nearest
+
+ENVIRONMENT = "HEALTH_MONITOR_"
+
+
+class Frozen(BaseModel):
+    """Base of all typed options: frozen, and an unknown key is an error that names the nearest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str) -> Self:
+        """Validate options.
+
+        Args:
+            values: Raw options.
+            where: Where they come from, for the message.
+
+        Returns:
+            The typed options.
+
+        Raises:
+            ConfigError: Naming the option, and the nearest known one.
+        """
+        for key in values:
+            if key not in cls.model_fields:
+                raise ConfigError(what=f"unknown option '{key}'", where=where, fix=nearest(key, cls.model_fields))
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                what=f"option '{option}' cannot be used: {first['msg']}", where=where, fix="give a value of the right kind"
+            ) from error
+
+
+class DomainOptions(Frozen):
+    """Base of a domain's own options; ``section`` names them under ``options`` in the settings."""
+
+    section: ClassVar[str]
+
+
+class Settings(Frozen):
+    """Everything that a run depends on besides its data.
+
+    Args:
+        gold: Name of a gold source (``simulate``) or a folder of gold tables.
+        home: Folder of the embedded runtime: tables, MLflow, artefacts, ledger.
+        as_of: The day to act on; ``None`` for the newest day of the source.
+        catalog: First level of table and model names.
+        schema_name: Second level.
+        domains: Domains to use; empty for all.
+        models: Models to use; empty for all.
+        strict: Raise on a broken plugin instead of skipping it.
+        seed: Seed of everything random.
+        incomplete_days: Newest days neither trained on nor scored; ``None`` for what the source says.
+        rebuild_days: Days that a daily feature build rebuilds.
+        max_rows: Rows that a trainer may collect.
+        time_zone: Zone of the workspaces' local time.
+        max_feature_age: Days after which features are too old to score.
+        scale: Size of a simulated gold layer; 1 is about a million rows.
+        options: Options of the domains, by domain.
+    """
+
+    gold: str = "simulate"
+    home: Path = Path(".health-monitor")
+    as_of: date | None = None
+    catalog: str = "main"
+    schema_name: str = "health_monitor"
+    domains: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    strict: bool = False
+    seed: int = 7
+    incomplete_days: int | None = Field(default=None, ge=0)
+    rebuild_days: int = Field(default=3, ge=1)
+    max_rows: int = Field(default=2_000_000, ge=1_000)
+    time_zone: str = "UTC"
+    max_feature_age: int = Field(default=3, ge=0)
+    scale: float = Field(default=0.1, gt=0)
+    options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"no time zone '{value}'") from error
+        return value
+
+    @property
+    def schema_path(self) -> str:
+        """``catalog.schema``."""
+        return f"{self.catalog}.{self.schema_name}"
+
+
+def load_settings(given: Mapping[str, Any], file: Path | None = None) -> Settings:
+    """Merge file, environment and the caller's options.
+
+    Args:
+        given: The caller's options; ``None`` values do not count.
+        file: A TOML file, or ``None``.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: If the file cannot be read, or an option is unknown or unusable.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        merged |= dict(Settings.parse(_read_toml(file), str(file)).model_dump(exclude_unset=True))
+    merged |= _from_environment(os.environ)
+    merged |= {key: value for key, value in given.items() if value is not None}
+    return Settings.parse(merged, "settings")
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(what=f"cannot read it: {error}", where=str(file), fix="give a readable TOML file") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in environment.items():
+        if not name.startswith(ENVIRONMENT):
+            continue
+        key = name.removeprefix(ENVIRONMENT).lower()
+        many = key in ("domains", "models")
+        found[key] = tuple(v.strip() for v in value.split(",") if v.strip()) if many else value
+    return found

@@ -1,0 +1,257 @@
+"""FeatureBuilder: from gold to a feature table, by declaration."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from framework.errors import LeakageError
+from framework.gold import Days, GoldView
+from framework.guard import check_subclass
+from framework.spec import TableSpec
+from framework.windows import DAY, apply_rows, daily_measures, dense_days
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from framework.runtime import Runtime
+
+SKETCH = "set `table = TableSpec(...)` and write `def events(self, gold): ...` (or `features(self, gold, days)`)"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build did.
+
+    Args:
+        table: Three-level name.
+        days: Range of days whose rows were built.
+        written: Rows inserted or changed.
+        seconds: Wall time.
+    """
+
+    table: str
+    days: Days
+    written: int
+    seconds: float
+
+
+class FeatureBuilder(ABC):
+    """Builds one feature table; subclasses declare the table and say what its rows are made of."""
+
+    table: ClassVar[TableSpec]
+    reach: ClassVar[int] = 0
+    """Days that one event may span back before the day on which it counts."""
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
+        """Check the subclass once, when it is created."""
+        super().__init_subclass__(**kwargs)
+        needs = () if abstract else ("table",)
+        check_subclass(cls, base=FeatureBuilder, final=("build", "plan", "audit"), needs=needs, sketch=SKETCH)
+
+    @abstractmethod
+    def features(self, gold: GoldView, days: Days) -> DataFrame:
+        """Return the rows of ``days``: keys, time and every declared feature.
+
+        Args:
+            gold: Gold as known at the end of ``days.end``, from far enough back.
+            days: Days whose rows are wanted.
+        """
+
+    @property
+    def history(self) -> int:
+        """Days of gold before the first wanted day that the formulas need."""
+        return self.table.lookback + self.reach
+
+    @final
+    def plan(self, runtime: Runtime, as_of: date) -> Days:
+        """Return the days to build: those that can still change, or all if formulas changed.
+
+        Args:
+            runtime: The runtime.
+            as_of: Last day to build.
+        """
+        name = runtime.feature_table(self.table.name)
+        stored = runtime.tables.schema(name)
+        if stored is None or not _same_formulas(stored, self.table):
+            return Days(None, as_of)
+        newest = runtime.newest_day(self.table)
+        if newest is None:
+            return Days(None, as_of)
+        first_changing = as_of - timedelta(days=runtime.settings.rebuild_days - 1)
+        return Days(min(first_changing, newest + timedelta(days=1)), as_of)
+
+    @final
+    def build(self, runtime: Runtime, days: Days) -> BuildResult:
+        """Build the rows of ``days`` and merge them into the feature table.
+
+        Args:
+            runtime: The runtime.
+            days: Days to build; see :meth:`plan`.
+
+        Returns:
+            What was written; building the same days twice writes nothing the second time.
+        """
+        began = time.perf_counter()
+        name = runtime.feature_table(self.table.name)
+        frame = self._rows(runtime.gold(days.earlier(self.history)), days)
+        if runtime.tables.schema(name) is None:
+            runtime.store.create_table(
+                name=name,
+                primary_keys=list(self.table.primary_key),
+                timeseries_column=self.table.time,
+                schema=arrow_schema(self.table),
+                description=self.table.says,
+            )
+        written = runtime.store.write_table(name=name, df=frame, mode="merge")
+        return BuildResult(name, days, written, time.perf_counter() - began)
+
+    @final
+    def audit(self, runtime: Runtime, day: date) -> None:
+        """Check that a day's rows come out the same when gold ends on that day.
+
+        Args:
+            runtime: The runtime.
+            day: A past day that the feature table holds.
+
+        Raises:
+            LeakageError: Naming the columns whose values need later gold, or differ from what is stored.
+        """
+        one = Days(day, day)
+        stored = runtime.collect(runtime.rows_of_day(self.table, day, columns=None)).to_pandas()
+        cut = self._collect(runtime, one, day)
+        differing = _differing(stored, cut, self.table)
+        if not differing:
+            return
+        whole = self._collect(runtime, one, runtime.as_of)
+        leaking = _differing(whole, cut, self.table)
+        if leaking:
+            raise LeakageError(
+                what=f"values of {day} change when gold after that day is cut away: {', '.join(leaking)}",
+                where=f"feature table {self.table.name}",
+                fix="let the formula use only rows with known_at before the end of the row's day",
+            )
+        raise LeakageError(
+            what=f"stored values of {day} are not what gold gives: {', '.join(differing)}",
+            where=f"feature table {self.table.name}",
+            fix=f"rows arrived late or dates are wrong: rebuild with `health-monitor features --from {day}`",
+        )
+
+    def _rows(self, gold: GoldView, days: Days) -> DataFrame:
+        """Return the hole's rows, restricted to keys that are set and to the declared columns and types."""
+        from pyspark.sql import functions as F
+
+        frame = self.features(gold, days)
+        for key in self.table.primary_key:
+            frame = frame.where(F.col(key).isNotNull())
+        typed = [F.col(k).cast("string") for k in self.table.keys]
+        typed.append(F.col(self.table.time).cast(self.table.time_type))
+        return frame.select(*typed, *(F.col(c.name).cast(c.type) for c in self.table.features))
+
+    def _collect(self, runtime: Runtime, days: Days, known: date) -> pd.DataFrame:
+        gold = runtime.gold(Days(days.earlier(self.history).start, known))
+        return runtime.collect(self._rows(gold, days)).to_pandas()
+
+
+class DailyFeatures(FeatureBuilder, abstract=True):
+    """A feature table with one dense row per entity and calendar day."""
+
+    idle_days: ClassVar[int] = 28
+    """Silent days for which an entity keeps its row."""
+
+    @abstractmethod
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return one row per event: the table's keys, ``day`` (when it became known) and measures."""
+
+    @property
+    def history(self) -> int:
+        """Days of gold before the first wanted day, silent days included."""
+        return self.table.lookback + self.idle_days + self.reach
+
+    def features(self, gold: GoldView, days: Days) -> DataFrame:
+        """Return dense rows of ``days`` with every declared column."""
+        from pyspark.sql import functions as F
+
+        measures = daily_measures(self.events(gold), self.table)
+        empties = {c.name: c.empty for c in self.table.columns if c.stage == "day"}
+        dense = dense_days(measures, self.table.keys, days.end, self.idle_days, empties)
+        dense = dense.select("*", F.col(DAY).alias(self.table.time), F.expr(f"unix_date({DAY})").alias("__day"))
+        rows = apply_rows(dense, self.table, entity=self.table.keys, order="__day", over="days")
+        return _within(rows, F.col(DAY), days)
+
+
+class EventFeatures(FeatureBuilder, abstract=True):
+    """A feature table with one row per event, described by what came before it."""
+
+    @abstractmethod
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return one row per event of the history: keys, time, and the columns that formulas use."""
+
+    entity: ClassVar[tuple[str, ...]] = ()
+    """Key columns whose events form one history."""
+    keep: ClassVar[str] = "true"
+    """SQL condition: which events get a row; the others are only history."""
+
+    def features(self, gold: GoldView, days: Days) -> DataFrame:
+        """Return the kept events of ``days`` with every declared column."""
+        from pyspark.sql import functions as F
+
+        rows = apply_rows(self.events(gold), self.table, entity=self.entity, order=self.table.time, over="events")
+        return _within(rows.where(self.keep), F.to_date(self.table.time), days)
+
+
+def arrow_schema(table: TableSpec) -> pa.Schema:
+    """Return the table's Arrow schema; comments and formula hashes stand in the field metadata."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {"double": pa.float64(), "string": pa.string(), "date": pa.date32()}
+    kinds["timestamp"] = pa.timestamp("us", tz="UTC")
+    fields = [pa.field(k, pa.string(), nullable=False, metadata={"comment": "natural key"}) for k in table.keys]
+    fields.append(pa.field(table.time, kinds[table.time_type], nullable=False, metadata={"comment": "time key"}))
+    for column in table.features:
+        comment = f"{column.says} [{column.unit}]" if column.unit else column.says
+        metadata = {"comment": comment, "formula": table.formula_hash(column.name)}
+        fields.append(pa.field(column.name, kinds[column.type], metadata=metadata))
+    return pa.schema(fields)
+
+
+def _same_formulas(stored: pa.Schema, table: TableSpec) -> bool:
+    """Tell whether every declared column is stored with the formula that is declared now."""
+    for column in table.features:
+        at = stored.get_field_index(column.name)
+        metadata = stored.field(at).metadata or {} if at >= 0 else {}
+        if metadata.get(b"formula", b"").decode() != table.formula_hash(column.name):
+            return False
+    return True
+
+
+def _within(frame: DataFrame, day: Any, days: Days) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    kept = frame.where(day <= F.lit(days.end))
+    return kept if days.start is None else kept.where(day >= F.lit(days.start))
+
+
+def _differing(left: pd.DataFrame, right: pd.DataFrame, table: TableSpec) -> list[str]:
+    """Return the columns in which two sets of rows differ; ``rows`` if they have other keys."""
+    import numpy as np
+
+    keys = list(table.primary_key)
+    one = left.sort_values(keys).reset_index(drop=True)
+    two = right.sort_values(keys).reset_index(drop=True)
+    if len(one) != len(two) or not (one[keys].astype(str) == two[keys].astype(str)).all(axis=None):
+        return ["rows"]
+    return [
+        c.name
+        for c in table.features
+        if not (
+            np.allclose(one[c.name], two[c.name], rtol=1e-9, atol=1e-9, equal_nan=True)
+            if c.type == "double"
+            else (one[c.name].fillna("") == two[c.name].fillna("")).all()
+        )
+    ]

@@ -1,0 +1,217 @@
+"""Domains are plugins: five hooks that return data, found through entry points.
+
+Built-in domains load exactly as a stranger's do. Each loads in its own try: a broken one is named
+with its error and skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from framework.errors import ConfigError, PluginError, nearest
+
+if TYPE_CHECKING:
+    from framework.features import FeatureBuilder
+    from framework.gold import GoldSource, GoldTable
+    from framework.scoring import BatchScorer
+    from framework.spec import TableSpec
+    from framework.training import ModelTrainer
+
+GROUP = "health_monitor.domains"
+PROJECT = "health_monitor"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hooks:
+    """What a domain may offer; each hook returns data and none depends on order."""
+
+    @hookspec
+    def gold_sources(self) -> Iterable[GoldSource]:  # type: ignore[empty-body]
+        """Return places where gold tables come from, with the tables they declare."""
+
+    @hookspec
+    def feature_builders(self) -> Iterable[type[FeatureBuilder]]:  # type: ignore[empty-body]
+        """Return the domain's feature builders."""
+
+    @hookspec
+    def model_trainers(self) -> Iterable[type[ModelTrainer]]:  # type: ignore[empty-body]
+        """Return the domain's trainers."""
+
+    @hookspec
+    def batch_scorers(self) -> Iterable[type[BatchScorer]]:  # type: ignore[empty-body]
+        """Return the domain's scorers."""
+
+    @hookspec
+    def alert_sinks(self) -> Iterable[Any]:  # type: ignore[empty-body]
+        """Return places that alerts are sent to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that a domain offers.
+
+    Args:
+        domain: Entry point name of the domain.
+        item: The class or object.
+    """
+
+    domain: str
+    item: Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything that the loaded domains offer, by name.
+
+    Args:
+        domains: Loaded domains and the distribution that each comes from.
+        broken: Domains that could not be loaded, with the reason.
+        sources: Gold sources.
+        builders: Feature builders by table name.
+        trainers: Trainers by model name.
+        scorers: Scorers by model name.
+        sinks: Alert sinks by class name.
+    """
+
+    domains: Mapping[str, str]
+    broken: Mapping[str, str]
+    sources: Mapping[str, Offer]
+    builders: Mapping[str, Offer]
+    trainers: Mapping[str, Offer]
+    scorers: Mapping[str, Offer]
+    sinks: Mapping[str, Offer]
+
+    def table(self, name: str) -> TableSpec:
+        """Return a feature table's declaration, whichever domain builds it.
+
+        Raises:
+            ConfigError: If no loaded domain builds it, naming the nearest.
+        """
+        if name not in self.builders:
+            raise ConfigError(
+                what=f"no domain builds a feature table '{name}'", where="lookups", fix=nearest(name, self.builders)
+            )
+        spec: TableSpec = self.builders[name].item.table
+        return spec
+
+    def gold_tables(self) -> dict[str, GoldTable]:
+        """Return all declared gold tables by name."""
+        return {t.name: t for offer in self.sources.values() for t in offer.item.tables}
+
+    def select_models(self, domains: Iterable[str], models: Iterable[str]) -> list[str]:
+        """Return the trainers' names that two filters leave, in declared order.
+
+        Raises:
+            ConfigError: If a filter names something unknown, naming the nearest.
+        """
+        known, wanted = tuple(domains), tuple(models)
+        for domain in known:
+            if domain not in self.domains:
+                raise ConfigError(
+                    what=f"no domain '{domain}'", where="--domains", fix=nearest(domain, self.domains)
+                )
+        for model in wanted:
+            if model not in self.trainers:
+                raise ConfigError(what=f"no model '{model}'", where="--models", fix=nearest(model, self.trainers))
+        return [
+            name
+            for name, offer in self.trainers.items()
+            if (not known or offer.domain in known) and (not wanted or name in wanted)
+        ]
+
+
+def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) -> Registry:
+    """Load every domain and collect what they offer.
+
+    Args:
+        strict: Raise on the first broken domain instead of naming it in ``broken``.
+        extra: More plugins by name, as a test or a notebook brings them.
+
+    Returns:
+        The registry.
+
+    Raises:
+        PluginError: If two domains offer the same name; under ``strict`` also if one is broken.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    loaded: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    offers: dict[str, dict[str, Offer]] = {hook: {} for hook in _NAMING}
+    candidates: list[tuple[str, str, Callable[[], Any]]] = [
+        (e.name, e.dist.name if e.dist else "unknown", e.load)
+        for e in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name)
+    ]
+    candidates += [(name, "given", lambda p=plugin: p) for name, plugin in (extra or {}).items()]
+    for name, origin, load in candidates:
+        try:
+            found = _collect(manager, name, load())
+        except Exception as error:  # a stranger's module may raise anything; it is named below
+            if strict:
+                raise PluginError(
+                    what=f"domain '{name}' cannot be loaded: {error}", where=origin, fix="mend or uninstall it"
+                ) from error
+            broken[name] = f"{type(error).__name__}: {error}"
+            continue
+        loaded[name] = origin
+        _merge(offers, found, name)
+    return Registry(
+        domains=loaded,
+        broken=broken,
+        sources=offers["gold_sources"],
+        builders=offers["feature_builders"],
+        trainers=offers["model_trainers"],
+        scorers=offers["batch_scorers"],
+        sinks=offers["alert_sinks"],
+    )
+
+
+_NAMING: dict[str, Callable[[Any], str]] = {
+    "gold_sources": lambda source: source.name,
+    "feature_builders": lambda builder: builder.table.name,
+    "model_trainers": lambda trainer: trainer.spec.name,
+    "batch_scorers": lambda scorer: scorer.model,
+    "alert_sinks": lambda sink: type(sink).__name__,
+}
+
+
+def _collect(manager: pluggy.PluginManager, name: str, plugin: Any) -> dict[str, list[tuple[str, Any]]]:
+    """Register one plugin, call its hooks, and take it out again if any of them fails."""
+    manager.register(plugin, name=name)
+    try:
+        manager.check_pending()
+        callers = {c.name: c for c in manager.get_hookcallers(plugin) or []}
+        if not callers:
+            raise PluginError(
+                what="it implements none of the hooks", where=name, fix=f"mark at least one of {sorted(_NAMING)} with @hookimpl"
+            )
+        return {
+            hook: [
+                (_NAMING[hook](item), item)
+                for impl in caller.get_hookimpls()
+                if impl.plugin is plugin
+                for item in impl.function()
+            ]
+            for hook, caller in callers.items()
+        }
+    except BaseException:
+        manager.unregister(plugin)
+        raise
+
+
+def _merge(offers: dict[str, dict[str, Offer]], found: dict[str, list[tuple[str, Any]]], domain: str) -> None:
+    for hook, items in found.items():
+        for key, item in items:
+            if key in offers[hook]:
+                raise PluginError(
+                    what=f"'{key}' is offered twice, by '{offers[hook][key].domain}' and '{domain}'",
+                    where=hook,
+                    fix="rename one of them, or uninstall one of the two",
+                )
+            offers[hook][key] = Offer(domain, item)

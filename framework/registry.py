@@ -1,0 +1,245 @@
+"""Model registry on MLflow: three-level names, versions with their evidence, aliases."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from framework.errors import RegistryError
+from framework.results import Status, UnitResult
+from framework.spec import ModelSpec, Task
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from framework.runtime import Runtime
+    from framework.training.base import ModelTrainer
+    from framework.training.data import Fitted, TrainingData
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Served:
+    """The version that answers.
+
+    Args:
+        name: Three-level registered name.
+        version: Version number.
+        alias: ``champion``, or ``challenger`` where there is no champion.
+        is_fallback: True if a dummy stands in.
+        training_run_id: MLflow run that trained it.
+        outputs: Output columns with their Spark types.
+        facts: The version's tags.
+    """
+
+    name: str
+    version: int
+    alias: str
+    is_fallback: bool
+    training_run_id: str
+    outputs: tuple[tuple[str, str], ...]
+    facts: dict[str, str]
+
+    @property
+    def uri(self) -> str:
+        """``models:/name/version``."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A registered version whose training equals the one asked for.
+
+    Args:
+        version: Version number.
+        result: What that training reported.
+    """
+
+    version: int
+    result: UnitResult
+
+
+class ModelRegistry:
+    """Registered models of one catalog and schema.
+
+    Args:
+        schema_path: ``catalog.schema``.
+        artifact_root: URI under which experiments keep artefacts; ``None`` for the server's default.
+    """
+
+    def __init__(self, schema_path: str, artifact_root: str | None = None) -> None:
+        self._schema_path = schema_path
+        self._artifact_root = artifact_root
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow client of the configured tracking and registry URIs."""
+        from mlflow import MlflowClient
+
+        return MlflowClient()
+
+    def full_name(self, model: str) -> str:
+        """Return the three-level name of a model."""
+        return f"{self._schema_path}.{model}"
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return all versions of a model, oldest first; none if it was never registered."""
+        found = self.client.search_model_versions(f"name = '{self.full_name(model)}'")
+        return sorted(found, key=lambda v: int(v.version))
+
+    def find(self, model: str, fingerprint: str) -> Unchanged | None:
+        """Return the version that a training with this fingerprint registered, if there is one."""
+        for version in reversed(self.versions(model)):
+            if version.tags.get("fingerprint") == fingerprint:
+                stored = json.loads(version.tags["result"])
+                result = UnitResult(**stored | {"status": Status(stored["status"]), "version": int(version.version)})
+                return Unchanged(int(version.version), result)
+        return None
+
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        """Return the version that holds an alias, or ``None``."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version_by_alias(self.full_name(model), alias)
+        except MlflowException as error:
+            # MLflow answers an unknown model with the first code and an unknown alias with the second.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def served(self, model: str) -> Served | None:
+        """Return the version to score with: the champion, else the challenger, else ``None``."""
+        for alias in (CHAMPION, CHALLENGER):
+            version = self.by_alias(model, alias)
+            if version is not None:
+                return Served(
+                    name=self.full_name(model),
+                    version=int(version.version),
+                    alias=alias,
+                    is_fallback=version.tags.get("fallback") == "true",
+                    training_run_id=version.run_id or "",
+                    outputs=tuple((n, t) for n, t in json.loads(version.tags["outputs"])),
+                    facts=dict(version.tags),
+                )
+        return None
+
+    def settle(self, spec: ModelSpec, version: int) -> str:
+        """Give a new version its alias; doing it again changes nothing.
+
+        Until a promotion gate decides, the first version that beats its baseline becomes champion. A
+        fallback, or an unjudged anomaly model, holds the alias only while no judged version exists.
+
+        Args:
+            spec: The model.
+            version: The version to settle.
+
+        Returns:
+            The alias that it holds now.
+        """
+        every = {int(v.version): v for v in self.versions(spec.name)}
+        if version not in every:
+            raise RegistryError(what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first")
+        tags = every[version].tags
+        champion = self.by_alias(spec.name, CHAMPION)
+        if champion is not None and int(champion.version) == version:
+            return CHAMPION
+        held_by_real = champion is not None and champion.tags.get("provisional") != "true"
+        eligible = tags.get("beats_baseline") == "true"
+        provisional = tags.get("provisional") == "true" and champion is None and not any(_judged(v) for v in every.values())
+        alias = CHAMPION if (eligible and not held_by_real) or provisional else CHALLENGER
+        name = self.full_name(spec.name)
+        self.client.set_registered_model_alias(name, alias, str(version))
+        challenger = self.by_alias(spec.name, CHALLENGER)
+        if alias == CHAMPION and challenger is not None and int(challenger.version) == version:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+        return alias
+
+    def record(
+        self, trainer: ModelTrainer, runtime: Runtime, as_of: date, data: TrainingData, fitted: Fitted, fingerprint: str
+    ) -> UnitResult:
+        """Log a fitted model with its evidence, register it, and settle its alias.
+
+        Args:
+            trainer: The trainer.
+            runtime: The runtime.
+            as_of: Newest day that training knew.
+            data: The rows it was fitted and judged on.
+            fitted: The model.
+            fingerprint: Identity of the training.
+
+        Returns:
+            The result, with the registered version.
+        """
+        from framework import tracking
+
+        result = _result(trainer, data, fitted)
+        tags = _version_tags(trainer, as_of, fitted, fingerprint, result)
+        logged = tracking.log(self, trainer, runtime, as_of, data, fitted, tags)
+        self.settle(trainer.spec, logged.version)
+        return dataclasses.replace(result, version=logged.version)
+
+    def experiment(self, model: str) -> str:
+        """Return the id of the model's experiment, ``/Shared/health_monitor_ml_{model}``; made on first use."""
+        name = f"/Shared/health_monitor_ml_{model}"
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = f"{self._artifact_root}/{model}" if self._artifact_root else None
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+
+def _judged(version: ModelVersion) -> bool:
+    return version.tags.get("judged") == "true"
+
+
+def _result(trainer: ModelTrainer, data: TrainingData, fitted: Fitted) -> UnitResult:
+    found = fitted.evaluation
+    remarks = [*fitted.remarks]
+    if data.dropped:
+        remarks.append(f"{len(data.dropped)} features without data, first {next(iter(data.dropped.items()))}")
+    if found is not None and not found.beats_baseline and not fitted.fallback:
+        remarks.insert(0, "does not beat its baseline: not promoted")
+    return UnitResult(
+        stage="train",
+        name=trainer.spec.name,
+        status=Status.FALLBACK if fitted.fallback else Status.DONE,
+        reason="; ".join([r for r in (fitted.fallback, *remarks) if r]),
+        rows=len(data.split.train),
+        metric=found.primary if found else "",
+        value=found.model[found.primary] if found else None,
+        baseline=found.baseline[found.primary] if found else None,
+        skill=found.skill if found else None,
+        skill_low=found.skill_low if found else None,
+        skill_high=found.skill_high if found else None,
+    )
+
+
+def _version_tags(
+    trainer: ModelTrainer, as_of: date, fitted: Fitted, fingerprint: str, result: UnitResult
+) -> dict[str, str]:
+    """Return what must be known of a version in the very commit that creates it."""
+    judged = fitted.evaluation is not None and not fitted.fallback
+    beats = judged and fitted.evaluation.beats_baseline and fitted.evaluation.skill > trainer.spec.promote_above  # type: ignore[union-attr]
+    unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
+
+    def flag(value: Any) -> str:
+        return "true" if value else "false"
+
+    return {
+        "fingerprint": fingerprint,
+        "as_of": as_of.isoformat(),
+        "spec_hash": trainer.spec.spec_hash(),
+        "fallback": flag(fitted.fallback),
+        "judged": flag(judged),
+        "beats_baseline": flag(beats),
+        "provisional": flag(fitted.fallback or unjudged_anomaly),
+        "reason": result.reason[:4_000],
+        "outputs": json.dumps([list(o) for o in fitted.outputs]),
+        "result": json.dumps(dataclasses.asdict(result)),
+    }

@@ -1,0 +1,156 @@
+"""The runtime: everything that a verb needs, made once at the edge and then passed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from framework.clock import Clock, midnight
+from framework.config import DomainOptions, Settings
+from framework.errors import ConfigError, RuntimeSetupError, nearest
+from framework.gold import Days, GoldReader, GoldView
+from framework.plugins import Registry
+from framework.quarantine import Profiler
+from framework.spec import TableSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+    from framework.registry import ModelRegistry
+    from framework.stores.port import FeatureStore, Frame, Tables
+
+
+@dataclasses.dataclass(kw_only=True)
+class Runtime:
+    """Spark, stores, registry, clock, plugins and settings of one run.
+
+    Args:
+        settings: The settings.
+        plugins: What the loaded domains offer.
+        clock: The only source of "now".
+        tables: Plain Delta tables.
+        store: Feature store.
+        open_registry: Makes the model registry on first use (it imports MLflow).
+        open_spark: Makes the Spark session on first use.
+        to_arrow: Brings a frame over as Arrow.
+        stage: Brings a frame into the form that the store works on: Arrow embedded, Spark on Databricks.
+        open_delta: Opens a Delta table by path as a Spark DataFrame.
+        run_id: Identity of this run.
+    """
+
+    settings: Settings
+    plugins: Registry
+    clock: Clock
+    tables: Tables
+    store: FeatureStore
+    open_registry: Callable[[], ModelRegistry]
+    open_spark: Callable[[], SparkSession]
+    to_arrow: Callable[[Frame], pa.Table]
+    stage: Callable[[Frame], Frame]
+    open_delta: Callable[[str], DataFrame]
+    run_id: str
+    audited: dict[str, date] = dataclasses.field(default_factory=dict)
+    """Feature tables whose as-of audit passed in this run."""
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The Spark session, in UTC.
+
+        Raises:
+            RuntimeSetupError: If the session is in another time zone.
+        """
+        session = self.open_spark()
+        zone = session.conf.get("spark.sql.session.timeZone")
+        if zone != "UTC":
+            raise RuntimeSetupError(
+                what=f"the Spark session is in time zone {zone}", where="spark", fix="set spark.sql.session.timeZone to UTC"
+            )
+        return session
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """The model registry."""
+        return self.open_registry()
+
+    @cached_property
+    def _opened(self) -> tuple[GoldReader, int]:
+        name = self.settings.gold
+        sources = self.plugins.sources
+        if name in sources:
+            source = sources[name].item
+        elif "folder" in sources:
+            source = sources["folder"].item
+        else:
+            raise ConfigError(what=f"no gold source '{name}'", where="--gold", fix=nearest(name, sources))
+        return source.open(self, name), source.incomplete_days
+
+    @cached_property
+    def incomplete_days(self) -> int:
+        """Newest days that are neither trained on nor scored."""
+        given = self.settings.incomplete_days
+        return self._opened[1] if given is None else given
+
+    @cached_property
+    def as_of(self) -> date:
+        """The newest complete day of this run: what features, labels and scores hang on."""
+        asked = self.settings.as_of or self._opened[0].newest_day()
+        return asked - timedelta(days=self.incomplete_days)
+
+    def gold(self, days: Days | None = None) -> GoldView:
+        """Return gold as known at the end of a range of days.
+
+        Args:
+            days: The range; ``None`` for all of history up to :attr:`as_of`.
+        """
+        tables = self.plugins.gold_tables()
+        return GoldView(
+            self._opened[0], tables, days or Days(None, self.as_of), self.options, self.settings.time_zone
+        )
+
+    @cached_property
+    def profiler(self) -> Profiler:
+        """Profiles of gold over all of history up to :attr:`as_of`, each table once."""
+        return Profiler(self.gold())
+
+    def options(self, kind: type[DomainOptions]) -> DomainOptions:
+        """Return a domain's typed options, from the section named like ``kind.section``."""
+        section = kind.section
+        return kind.parse(self.settings.options.get(section, {}), f"options.{section}")
+
+    def feature_table(self, table: str) -> str:
+        """Return the three-level name of a feature table or any other table of ours."""
+        return f"{self.settings.schema_path}.{table}"
+
+    def newest_day(self, table: TableSpec) -> date | None:
+        """Return the newest day that a feature table holds, or ``None`` if it is empty or absent."""
+        import pyarrow.compute as pc
+
+        name = self.feature_table(table.name)
+        if not self.tables.exists(name):
+            return None
+        newest = pc.max(self.tables.read(name, columns=[table.time])[table.time]).as_py()
+        return newest.date() if isinstance(newest, datetime) else newest
+
+    def rows_of_day(
+        self, table: TableSpec, day: date, *, columns: Sequence[str] | None, where: Sequence[Any] = ()
+    ) -> Frame:
+        """Return a feature table's rows of one day, in the store's own form.
+
+        Args:
+            table: The feature table.
+            day: The day.
+            columns: Columns to read; ``None`` for all.
+            where: More conditions, as ``(column, op, value)``.
+        """
+        on_day: list[Any] = [(table.time, "=", day)]
+        if table.time_type == "timestamp":
+            on_day = [(table.time, ">=", midnight(day)), (table.time, "<", midnight(day + timedelta(days=1)))]
+        return self.tables.frame(self.feature_table(table.name), columns=columns, where=[*on_day, *where])
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """Bring a frame over as Arrow."""
+        return self.to_arrow(frame)

@@ -1,0 +1,184 @@
+"""BatchScorer: the population of a day, scored from keys alone, merged into its prediction table."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from framework.clock import midnight
+from framework.errors import ScoringError
+from framework.guard import check_subclass
+from framework.results import Status, UnitResult
+from framework.spec import ModelSpec, TableSpec, Task
+from framework.stores.frames import count, finish, stamp
+
+if TYPE_CHECKING:
+    from framework.gold import GoldView
+    from framework.registry import Served
+    from framework.runtime import Runtime
+    from framework.stores.port import Frame
+
+SKETCH = "set `model = \"name_of_the_model\"`; optionally `where = ((column, op, value),)` or `def population(self, gold, as_of)`"
+UNIMPORTANT = ("scored_at", "scoring_run_id")
+"""Provenance of the last scoring run: a row that differs in nothing else is not rewritten."""
+
+
+class BatchScorer(ABC):
+    """Scores one model's population of a day.
+
+    By default that is every entity with a feature row on the day; ``where`` narrows it by a condition
+    on the feature columns, and ``population`` replaces it.
+    """
+
+    model: ClassVar[str]
+    where: ClassVar[tuple[tuple[str, str, float], ...]] = ()
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
+        """Check the subclass once, when it is created."""
+        super().__init_subclass__(**kwargs)
+        needs = () if abstract else ("model",)
+        check_subclass(cls, base=BatchScorer, final=("score",), needs=needs, sketch=SKETCH)
+
+    def population(self, gold: GoldView, as_of: date) -> Frame | None:
+        """Return the keys and time to score, or ``None`` for the default.
+
+        Args:
+            gold: Gold as known at the end of ``as_of``.
+            as_of: The day to score.
+        """
+        return None
+
+    @final
+    def score(self, runtime: Runtime, as_of: date) -> UnitResult:
+        """Score the day and merge the predictions.
+
+        Args:
+            runtime: The runtime.
+            as_of: The day; its features must have been built.
+
+        Returns:
+            ``done``, or ``fallback`` if a dummy answered, or ``skipped`` with the reason.
+
+        Raises:
+            ScoringError: If the features are older than ``max_feature_age`` days.
+        """
+        began = time.perf_counter()
+        result = self._score(runtime, as_of)
+        return dataclasses.replace(result, seconds=time.perf_counter() - began)
+
+    def _score(self, runtime: Runtime, as_of: date) -> UnitResult:
+        trainer = runtime.plugins.trainers[self.model].item
+        served = runtime.registry.served(self.model)
+        if served is None:
+            return _skipped(self.model, "no version is registered: train it first")
+        grain = runtime.plugins.table(trainer.spec.lookups[0].table)
+        _refuse_stale(runtime, grain, as_of, self.model)
+        keys = self.population(runtime.gold().until(as_of), as_of)
+        if keys is None:
+            keys = runtime.rows_of_day(grain, as_of, columns=grain.primary_key, where=self.where)
+        moment = runtime.clock.now()
+        stamped = stamp(
+            keys,
+            constants=_constants(runtime, served, as_of, moment, trainer.spec, grain),
+            shifts={} if grain.time_type == "date" else _event_targets(grain, trainer.spec),
+        )
+        struct = ",".join(f"{name}:{kind}" for name, kind in served.outputs)
+        scored = runtime.store.score_batch(model_uri=served.uri, df=stamped, result_type=f"struct<{struct}>")
+        rows = finish(scored, keep=_columns(trainer.task, trainer.spec, grain), naming=_naming(trainer.task, trainer.spec))
+        written = runtime.tables.merge(
+            runtime.feature_table(f"{trainer.spec.use_case}_predictions"),
+            rows,
+            keys=prediction_key(grain),
+            unimportant=UNIMPORTANT,
+            description=f"{trainer.spec.question} One row per {trainer.spec.unit} and version.",
+        )
+        total = count(rows)
+        return UnitResult(
+            stage="score",
+            name=self.model,
+            status=Status.FALLBACK if served.is_fallback else Status.DONE,
+            reason=_remark(served, total, written),
+            rows=total,
+            version=served.version,
+        )
+
+
+def prediction_key(grain: TableSpec) -> list[str]:
+    """Return the primary key of a prediction table: entity keys, day, version (and the event's time)."""
+    moment = [] if grain.time_type == "date" else [grain.time]
+    return [*grain.keys, *moment, "as_of_date", "model_version"]
+
+
+def _constants(
+    runtime: Runtime, served: Served, as_of: date, moment: datetime, spec: ModelSpec, grain: TableSpec
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "model_name": spec.name,
+        "model_version": served.version,
+        "served_as": served.alias,
+        "is_fallback": served.is_fallback,
+        "as_of_date": as_of,
+        "training_run_id": served.training_run_id,
+        "scoring_run_id": runtime.run_id,
+        "scored_at": moment,
+    }
+    if grain.time_type == "date":
+        start = midnight(as_of + timedelta(days=1))
+        found |= {"target_start": start, "target_end": start + spec.horizon}
+    return found
+
+
+def _event_targets(grain: TableSpec, spec: ModelSpec) -> dict[str, tuple[str, timedelta]]:
+    return {"target_start": (grain.time, timedelta(0)), "target_end": (grain.time, spec.horizon)}
+
+
+def _columns(task: Task, spec: ModelSpec, grain: TableSpec) -> list[str]:
+    """Return the prediction table's columns, in order."""
+    answers = {
+        Task.ANOMALY: ["anomaly_score", "is_anomaly"],
+        Task.BINARY: ["probability", "predicted_class"],
+        Task.MULTICLASS: ["probability", "predicted_class", "probabilities"],
+        Task.MULTILABEL: ["flags"],
+        Task.REGRESSION: [f"prediction_p{round(q * 100)}" for q in spec.quantiles],
+    }[task]
+    moment = [] if grain.time_type == "date" else [grain.time]
+    facts = ["model_name", "model_version", "served_as", "is_fallback", "as_of_date", "target_start", "target_end"]
+    return [*grain.keys, *moment, "prediction", *answers, "reasons", *facts, "training_run_id", *reversed(UNIMPORTANT)]
+
+
+def _naming(task: Task, spec: ModelSpec) -> tuple[str, ...]:
+    """Return names for the numbered probabilities of a model with several."""
+    return {Task.MULTICLASS: spec.classes, Task.MULTILABEL: spec.labels}.get(task, ())
+
+
+def _refuse_stale(runtime: Runtime, grain: TableSpec, as_of: date, model: str) -> None:
+    """Refuse to score a day for which features were not built."""
+    if grain.time_type != "date":
+        return
+    newest = runtime.newest_day(grain)
+    if newest is None or (as_of - newest).days > runtime.settings.max_feature_age:
+        raise ScoringError(
+            what=f"the newest features are of {newest}, the day to score is {as_of}",
+            where=f"{grain.name}, for {model}",
+            fix="run `health-monitor features` first, or raise max_feature_age",
+        )
+
+
+def _remark(served: Served, total: int, written: int) -> str:
+    remarks = []
+    if served.is_fallback:
+        remarks.append(f"a fallback answers: {served.facts.get('reason', '')}")
+    if served.alias == "challenger":
+        remarks.append("no champion: served as challenger")
+    if total == 0:
+        remarks.append("nothing to score on this day")
+    elif written < total:
+        remarks.append(f"{total - written} rows were there already")
+    return "; ".join(remarks)
+
+
+def _skipped(model: str, reason: str) -> UnitResult:
+    return UnitResult(stage="score", name=model, status=Status.SKIPPED, reason=reason)

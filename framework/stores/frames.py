@@ -1,0 +1,161 @@
+"""Small operations that work alike on pandas and on Spark frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from framework.stores.port import Frame
+
+RANKS = (1, 2, 3)
+PARTS = ("value", "low", "high")
+
+
+def is_spark(frame: Frame) -> bool:
+    """Tell a Spark DataFrame (classic or Connect) from pandas and Arrow, without importing Spark."""
+    return type(frame).__module__.startswith("pyspark.")
+
+
+def stamp(frame: Frame, *, constants: Mapping[str, Any], shifts: Mapping[str, tuple[str, timedelta]]) -> Frame:
+    """Add constant columns, and columns that are another column plus a span.
+
+    Args:
+        frame: pandas, Arrow or Spark.
+        constants: Value by new column.
+        shifts: ``(column, span)`` by new column.
+
+    Returns:
+        pandas for pandas and Arrow, Spark for Spark.
+    """
+    if is_spark(frame):
+        from pyspark.sql import functions as F
+
+        spark: DataFrame = frame  # type: ignore[assignment]
+        added = {name: F.lit(value) for name, value in constants.items()}
+        added |= {name: F.col(source) + F.lit(span) for name, (source, span) in shifts.items()}
+        return spark.withColumns(added)
+    rows = _pandas(frame)
+    return rows.assign(**constants, **{name: rows[source] + span for name, (source, span) in shifts.items()})
+
+
+def finish(frame: Frame, *, keep: Sequence[str], naming: Sequence[str]) -> Frame:
+    """Fold numbered output columns into ``reasons`` and a map, and keep the table's columns.
+
+    Args:
+        frame: A scored frame with flat output columns.
+        keep: Columns of the prediction table, in order.
+        naming: Names of the numbered probabilities, if there are any.
+
+    Returns:
+        Spark for Spark, Arrow for the rest. A column of ``keep`` that the model did not answer is NULL.
+    """
+    return _finish_spark(frame, keep, naming) if is_spark(frame) else _finish_arrow(_pandas(frame), keep, naming)
+
+
+def count(frame: Frame) -> int:
+    """Return the number of rows."""
+    return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type,operator]
+
+
+def _pandas(frame: Frame) -> pd.DataFrame:
+    to_pandas = getattr(frame, "to_pandas", None)
+    return to_pandas() if to_pandas is not None else frame  # type: ignore[return-value]
+
+
+def _finish_arrow(rows: pd.DataFrame, keep: Sequence[str], naming: Sequence[str]) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    kinds = column_types()
+    columns: dict[str, pa.Array] = {}
+    for name in keep:
+        if name == "reasons":
+            columns[name] = _reasons(rows)
+        elif name in ("probabilities", "flags"):
+            values = np.column_stack([rows[f"probability_{at}"].to_numpy(float) for at in range(len(naming))])
+            keys = pa.array(np.tile(np.array(naming, dtype=object), len(rows)), pa.string())
+            offsets = pa.array(np.arange(len(rows) + 1) * len(naming), pa.int32())
+            columns[name] = pa.MapArray.from_arrays(offsets, keys, pa.array(values.ravel()))
+        elif name in rows:
+            moment = pa.timestamp("us", tz="UTC") if rows[name].dtype.kind == "M" else pa.string()
+            columns[name] = pa.array(rows[name], kinds.get(name, moment), from_pandas=True)
+        else:
+            columns[name] = pa.nulls(len(rows), kinds.get(name, pa.string()))
+    return pa.table(columns)
+
+
+def _reasons(rows: pd.DataFrame) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    ranks = [r for r in RANKS if f"reason_{r}_feature" in rows]
+    count = len(ranks)
+
+    def interleave(part: str, kind: pa.DataType) -> pa.Array:
+        stacked = np.empty((len(rows), count), dtype=object if part == "feature" else float)
+        for at, rank in enumerate(ranks):
+            stacked[:, at] = rows[f"reason_{rank}_{part}"].to_numpy()
+        return pa.array(stacked.ravel(), kind, from_pandas=True)
+
+    fields = [interleave("feature", pa.string()), *(interleave(p, pa.float64()) for p in PARTS)]
+    structs = pa.StructArray.from_arrays(fields, names=["feature", *PARTS])
+    offsets = pa.array(np.arange(len(rows) + 1) * count, pa.int32())
+    return pa.ListArray.from_arrays(offsets, structs)
+
+
+def _finish_spark(frame: Any, keep: Sequence[str], naming: Sequence[str]) -> Any:
+    from pyspark.sql import functions as F
+
+    present = set(frame.columns)
+    columns = []
+    for name in keep:
+        if name == "reasons":
+            each = [
+                F.struct(F.col(f"reason_{r}_feature").alias("feature"), *(F.col(f"reason_{r}_{p}").alias(p) for p in PARTS))
+                for r in RANKS
+                if f"reason_{r}_feature" in present
+            ]
+            columns.append(F.array(*each).alias(name))
+        elif name in ("probabilities", "flags"):
+            pairs = [part for at, label in enumerate(naming) for part in (F.lit(label), F.col(f"probability_{at}"))]
+            columns.append(F.create_map(*pairs).alias(name))
+        elif name in present:
+            columns.append(F.col(name).cast(_SPARK_TYPES.get(name, frame.schema[name].dataType)).alias(name))
+        else:
+            columns.append(F.lit(None).cast(_SPARK_TYPES.get(name, "string")).alias(name))
+    return frame.select(*columns)
+
+
+_SPARK_TYPES = {
+    "prediction": "double",
+    "probability": "double",
+    "anomaly_score": "double",
+    "is_anomaly": "int",
+    "model_version": "int",
+    "is_fallback": "boolean",
+    "as_of_date": "date",
+    "target_start": "timestamp",
+    "target_end": "timestamp",
+    "scored_at": "timestamp",
+    **{f"prediction_p{q}": "double" for q in range(1, 100)},
+}
+
+
+def column_types() -> dict[str, pa.DataType]:
+    """Return the Arrow types of prediction columns; what is not named is a string."""
+    import pyarrow as pa
+
+    kinds = {
+        "double": pa.float64(),
+        "int": pa.int32(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+    }
+    return {name: kinds[kind] for name, kind in _SPARK_TYPES.items()}

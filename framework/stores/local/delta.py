@@ -1,0 +1,245 @@
+"""What every Delta write must prove first, the SQL of a merge, and Spark's way to read a version."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from framework.errors import TableError, nearest
+from framework.stores.local.frames import pc
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+PRIMARY_KEY = "primary_key"
+"""Field metadata: the 1-based place of a column in the primary key."""
+TIMESERIES = "timeseries"
+"""Field metadata: ``"1"`` on the time column of a time-series feature table."""
+
+_PLAIN_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "appendOnly", "invariants"}
+
+
+def arrow_schema(delta: DeltaTable) -> pa.Schema:
+    """Return a Delta table's schema as Arrow, with field metadata."""
+    return pa.schema(delta.schema().to_arrow())
+
+
+def metadata_of(field: pa.Field) -> dict[str, str]:
+    """Return a field's metadata as text."""
+    return {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+
+
+def primary_key(schema: pa.Schema) -> list[str]:
+    """Return the primary key that a schema's metadata declares, in its order."""
+    places = {field.name: metadata_of(field).get(PRIMARY_KEY) for field in schema}
+    return sorted((name for name, place in places.items() if place), key=lambda name: int(places[name] or 0))
+
+
+def timeseries_column(schema: pa.Schema) -> str | None:
+    """Return the time column that a schema's metadata declares."""
+    return next((field.name for field in schema if metadata_of(field).get(TIMESERIES) == "1"), None)
+
+
+def with_keys(rows: pa.Table, keys: Sequence[str], name: str) -> pa.Table:
+    """Return rows whose key columns are NOT NULL and carry their place in the key.
+
+    Raises:
+        TableError: If a key is no column, or a column holds nothing that shows its type.
+    """
+    fields = []
+    for field in rows.schema:
+        if pa.types.is_null(field.type):
+            raise TableError(
+                what=f"column '{field.name}' holds only NULL, so its type is unknown",
+                where=name,
+                fix="give the frame a schema, or create the table from one",
+            )
+        if field.name in keys:
+            place = {**metadata_of(field), PRIMARY_KEY: str(list(keys).index(field.name) + 1)}
+            fields.append(field.with_nullable(False).with_metadata(place))
+        else:
+            fields.append(field.with_nullable(True))
+    _need_columns(rows, keys, name)
+    check_nulls(rows, keys, name)
+    return pa.table(rows.columns, schema=pa.schema(fields))
+
+
+def check_rows(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+    """Prove that rows have all keys, without NULL and without duplicates.
+
+    Raises:
+        TableError: If they have not; the message holds counts and an example.
+    """
+    _need_columns(rows, keys, name)
+    check_nulls(rows, keys, name)
+    if not keys or not rows.num_rows:
+        return
+    groups = rows.select(list(keys)).group_by(list(keys)).aggregate([([], "count_all")])
+    surplus = rows.num_rows - groups.num_rows
+    if surplus:
+        example = groups.filter(pc.field("count_all") > 1).slice(0, 1).drop_columns(["count_all"]).to_pylist()[0]
+        raise TableError(
+            what=f"{surplus} of {rows.num_rows} rows repeat the key of another row, such as {example}",
+            where=name,
+            fix=f"make the rows unique in {', '.join(keys)}",
+        )
+
+
+def check_nulls(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+    """Prove that no key is NULL.
+
+    Raises:
+        TableError: If one is; the message holds the count and an example row's keys.
+    """
+    for key in keys:
+        if rows[key].null_count:
+            example = rows.select(list(keys)).filter(pc.field(key).is_null()).slice(0, 1).to_pylist()[0]
+            raise TableError(
+                what=f"key '{key}' is NULL in {rows[key].null_count} of {rows.num_rows} rows, such as {example}",
+                where=name,
+                fix="drop these rows or give them a key",
+            )
+
+
+def align(rows: pa.Table, schema: pa.Schema, name: str) -> tuple[pa.Table, list[str]]:
+    """Return rows in the table's types, and which columns are new to the table.
+
+    Raises:
+        TableError: If a column has another type than the table's, or a new one has no type.
+    """
+    arrays, fields, added = [], [], []
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        untyped = pa.types.is_null(field.type)
+        if field.name in schema.names:
+            target = schema.field(field.name)
+            if field.type != target.type and not untyped:
+                raise TableError(
+                    what=f"column '{field.name}' is {target.type} in the table and {field.type} in the new rows",
+                    where=name,
+                    fix=f"cast the column to {target.type}, or add it under a new name",
+                )
+            # The table's own field, so that comments stay and list items have one name.
+            fields.append(target)
+            arrays.append(column.cast(target.type))
+        elif not untyped:
+            # A new column without a type adds nothing: it is left out until it holds a value.
+            fields.append(field.with_nullable(True))
+            arrays.append(column)
+            added.append(field.name)
+    return pa.table(arrays, schema=pa.schema(fields)), added
+
+
+def join_on(rows: pa.Table, keys: Sequence[str]) -> str:
+    """Return the condition that pairs a row with its old self.
+
+    The range of one ordered key stands beside the equalities: it lets delta-rs skip files by their
+    statistics, which equality with another table's column alone does not.
+    """
+    parts = [f"t.{_quoted(key)} = s.{_quoted(key)}" for key in keys]
+    for key in keys:
+        if _orderable(rows.schema.field(key).type):
+            bounds = pc.min_max(rows[key]).as_py()
+            parts.append(f"t.{_quoted(key)} >= {_literal(bounds['min'])}")
+            parts.append(f"t.{_quoted(key)} <= {_literal(bounds['max'])}")
+            break
+    return " AND ".join(parts)
+
+
+def changed(columns: Sequence[str], added: Collection[str]) -> str:
+    """Return the condition that a matched row differs; a new column differs where it holds a value."""
+    # The brackets are needed: without them OR binds tighter than IS DISTINCT FROM in this dialect.
+    return " OR ".join(
+        f"(s.{_quoted(column)} IS NOT NULL)"
+        if column in added
+        else f"(t.{_quoted(column)} IS DISTINCT FROM s.{_quoted(column)})"
+        for column in columns
+    )
+
+
+def open_delta(spark: SparkSession, path: Path | str) -> DataFrame:
+    """Return a Delta folder's current version as a Spark DataFrame, without a Delta jar.
+
+    Spark reads the live parquet files under the table's schema. That is right only where a file
+    holds exactly its rows under their own names; any other table is refused.
+
+    Args:
+        spark: Session.
+        path: Folder of the table.
+
+    Returns:
+        The rows.
+
+    Raises:
+        TableError: If the folder is no Delta table, or one with deletion vectors, column mapping or
+            partition columns.
+    """
+    from pyspark.sql.types import StructType
+
+    if not DeltaTable.is_deltatable(str(path)):
+        raise TableError(what="no Delta table", where=str(path), fix="name a folder that has a _delta_log")
+    delta = DeltaTable(str(path))
+    files = live_files(delta, str(path))
+    schema = StructType.fromJson(json.loads(delta.schema().to_json()))
+    return spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
+
+
+def live_files(delta: DeltaTable, where: str) -> list[str]:
+    """Return the parquet files that together are a table's version.
+
+    Args:
+        delta: Table.
+        where: What an error calls the table.
+
+    Returns:
+        Paths; none for an empty table.
+
+    Raises:
+        TableError: If a file may hold more than its rows, or less than their columns.
+    """
+    protocol, metadata = delta.protocol(), delta.metadata()
+    odd = sorted(set(protocol.reader_features or []) - _PLAIN_FEATURES)
+    mapping = metadata.configuration.get("delta.columnMapping.mode", "none")
+    if mapping != "none" and "columnMapping" not in odd:
+        odd.append("columnMapping")
+    if metadata.partition_columns:
+        odd.append(f"partition columns ({', '.join(metadata.partition_columns)})")
+    if odd:
+        raise TableError(
+            what=f"the table uses {', '.join(odd)}, which cannot be read without Delta's own library",
+            where=where,
+            fix="rewrite the table without them, or read it on Databricks",
+        )
+    return [unquote(uri.removeprefix("file://")) for uri in delta.file_uris()]
+
+
+def _need_columns(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+    repeated = sorted({column for column in rows.column_names if rows.column_names.count(column) > 1})
+    if repeated:
+        raise TableError(what=f"columns appear twice: {', '.join(repeated)}", where=name, fix="rename or drop them")
+    for key in keys:
+        if key not in rows.column_names:
+            raise TableError(what=f"no key column '{key}' in the rows", where=name, fix=nearest(key, rows.column_names))
+
+
+def _orderable(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_integer(kind))
+
+
+def _literal(value: date | datetime | int) -> str:
+    if isinstance(value, datetime):
+        return f"arrow_cast('{value.astimezone(UTC).isoformat()}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    return str(value)
+
+
+def _quoted(column: str) -> str:
+    return "`" + column.replace("`", "``") + "`"

@@ -1,0 +1,126 @@
+"""AnomalyTrainer: learns no labels; is judged, where it can be, by events it never saw."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from framework.clock import midnight
+from framework.spec import TableSpec, Task
+from framework.training.base import ModelTrainer
+from framework.training.baseline import baseline_answers
+from framework.training.data import Fitted
+from framework.training.evaluate import Evaluation, evaluate
+from framework.training.fitting import reason_outputs, usual_ranges
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+    from framework.runtime import Runtime
+    from framework.training.data import TrainingData
+
+STEPS = 1_001
+WORKSPACE = "workspace_id"
+
+
+class AnomalyTrainer(ModelTrainer, abstract=True):
+    """Scores how unusual a row is; ``estimator`` must offer ``score_samples`` and take NULL."""
+
+    task = Task.ANOMALY
+
+    def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
+        """Return keys, time and ``is_event`` (0/1) of rows whose truth is known, or ``None``.
+
+        Args:
+            gold: Gold as known at the end of ``as_of``, incident truth included.
+            as_of: Newest day that may be known.
+        """
+        return None
+
+    def label_frame(self, runtime: Runtime, as_of: date, grain: TableSpec) -> pa.Table:
+        """Return the keys of every feature row; each is "known" at the end of its own day."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        name = runtime.feature_table(grain.name)
+        keys = runtime.tables.read(name, columns=list(grain.primary_key), where=[(grain.time, "<=", _last(grain, as_of))])
+        known = pc.cast(keys[grain.time], pa.timestamp("us"))
+        if grain.time_type == "date":
+            known = pc.add(known, pa.scalar(86_400_000_000, pa.duration("us")))
+        # The last moment of the day, so that a row of day c counts as known at the cut c.
+        known = pc.subtract(known, pa.scalar(1, pa.duration("us")))
+        return keys.append_column("label_known_at", pc.assume_timezone(known, "UTC"))
+
+    def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
+        """Fit, map scores to 0-1, and set the threshold that meets the alert budget."""
+        import numpy as np
+
+        estimator = self.estimator().fit(data.features("train"))
+        seen = -np.asarray(estimator.score_samples(data.features("train")), dtype=float)
+        held_back = data.features("test") if len(data.split.test) else data.features("train")
+        raw = -np.asarray(estimator.score_samples(held_back), dtype=float)
+        part = data.part("test") if len(data.split.test) else data.part("train")
+        threshold, expected = self._threshold(raw, part)
+        usual = usual_ranges(data, dict.fromkeys(data.inputs, 1.0))
+        served = {
+            "task": str(self.task),
+            "inputs": list(data.inputs),
+            "usual": usual,
+            "score_steps": np.quantile(seen, np.linspace(0, 1, STEPS)).tolist(),
+            "raw_threshold": threshold,
+        }
+        evaluation = self._judge(data, runtime, raw) if len(data.split.test) else None
+        return Fitted(
+            estimators={"estimator": estimator},
+            served=served,
+            outputs=(
+                *((name, "double") for name in ("prediction", "anomaly_score", "is_anomaly")),
+                *reason_outputs(usual),
+            ),
+            evaluation=evaluation,
+            remarks=() if evaluation else ("no event is known on the held-back days: not judged",),
+            extras=expected,
+        )
+
+    def _threshold(self, raw: np.ndarray, part: Any) -> tuple[float, dict[str, float]]:
+        """Return the raw score above which the expected alerts per workspace and day meet the budget."""
+        import numpy as np
+
+        groups = [WORKSPACE, "_day"] if WORKSPACE in part else ["_day"]
+        slots = int(part.groupby(groups).ngroups)
+        allowed = min(int(self.spec.alert_budget * slots), len(raw) - 1)
+        threshold = float(np.sort(raw)[::-1][allowed])
+        daily = part.assign(flag=raw > threshold).groupby("_day")["flag"].mean()
+        low, high = np.quantile(daily, [0.05, 0.95])
+        return threshold, {
+            "anomaly_rate": float((raw > threshold).mean()),
+            "anomaly_rate_low": float(low),
+            "anomaly_rate_high": float(high),
+            "alerts_per_workspace_day": float((raw > threshold).sum() / max(slots, 1)),
+        }
+
+    def _judge(self, data: TrainingData, runtime: Runtime, raw: np.ndarray) -> Evaluation | None:
+        """Judge the held-back scores by known events; rows without an event are no events."""
+        import pandas as pd
+
+        frame = self.events(runtime.gold(), runtime.as_of)
+        if frame is None:
+            return None
+        test = data.part("test")
+        keys = list(data.grain.primary_key)
+        events = runtime.collect(frame.select(*keys, "is_event")).to_pandas()
+        for key in keys:
+            events[key] = events[key].astype(test[key].dtype)
+        found = test[keys].merge(events.drop_duplicates(keys), on=keys, how="left")["is_event"]
+        truth = pd.to_numeric(found).fillna(0).to_numpy(int)
+        baseline = baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0)
+        return evaluate(self.task, truth, raw, baseline, test["_day"], seed=data.seed)
+
+
+def _last(grain: TableSpec, as_of: date) -> Any:
+    if grain.time_type == "date":
+        return as_of
+    return midnight(as_of).replace(hour=23, minute=59, second=59, microsecond=999_999)

@@ -1,0 +1,203 @@
+"""From labels and lookups to rows to fit, and from a fitted model to a registered version."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from framework.errors import LabelError
+from framework.spec import Feature, ModelSpec, TableSpec, Task, short_hash
+from framework.stores.port import FeatureLookup
+from framework.training.data import TrainingData
+from framework.training.probe import check_label_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+    from framework.runtime import Runtime
+    from framework.training.base import ModelTrainer
+    from framework.training.split import Split
+
+KNOWN = "label_known_at"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Labels joined with their features.
+
+    Args:
+        frame: Keys, time, labels, ``label_known_at``, features, ``_day``.
+        known_at: ``label_known_at`` without zone.
+        labels: The label frame in the store's own form, to log the model with.
+        without_features: Rows left out because the feature tables hold nothing for them.
+    """
+
+    frame: pd.DataFrame
+    known_at: pd.Series
+    labels: Any
+    without_features: int
+
+
+def model_features(spec: ModelSpec, runtime: Runtime) -> dict[str, Feature]:
+    """Return the declared features of a model's lookups, by name, in lookup order."""
+    found: dict[str, Feature] = {}
+    for lookup in spec.lookups:
+        table = runtime.plugins.table(lookup.table)
+        for name in lookup.columns or [c.name for c in table.features]:
+            found[name] = table.feature(name)
+    return found
+
+
+def lookups(spec: ModelSpec, runtime: Runtime, grain: TableSpec, only: Sequence[str] | None = None) -> list[FeatureLookup]:
+    """Return the store's lookups; day-grain tables match the exact day.
+
+    Args:
+        spec: The model.
+        runtime: The runtime.
+        grain: The table that fixes the model's keys and time.
+        only: Features to keep; ``None`` for all that the spec names.
+    """
+    found = []
+    for lookup in spec.lookups:
+        table = runtime.plugins.table(lookup.table)
+        names = [n for n in (lookup.columns or [c.name for c in table.features]) if only is None or n in only]
+        if names:
+            found.append(
+                FeatureLookup(
+                    table_name=runtime.feature_table(table.name),
+                    lookup_key=list(table.keys),
+                    feature_names=names,
+                    timestamp_lookup_key=grain.time,
+                    lookback_window=timedelta(0),
+                )
+            )
+    return found
+
+
+def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec) -> DataFrame:
+    """Check a label frame's columns and cast them: DOUBLE for regression, INT for classes.
+
+    Raises:
+        LabelError: If columns are missing or extra.
+    """
+    from pyspark.sql import functions as F
+
+    expected = [*grain.primary_key, *spec.labels, KNOWN]
+    if set(frame.columns) != set(expected):
+        raise LabelError(
+            what=f"columns are {sorted(frame.columns)}, expected exactly {sorted(expected)}",
+            where=f"labels of {spec.name}",
+            fix="return keys, time, label and label_known_at, and nothing else",
+        )
+    kind = "double" if task is Task.REGRESSION else "int"
+    typed = [F.col(k).cast("string") for k in grain.keys]
+    typed += [F.col(grain.time).cast(grain.time_type), *(F.col(name).cast(kind) for name in spec.labels)]
+    return frame.select(*typed, F.col(KNOWN).cast("timestamp"))
+
+
+def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | str:
+    """Join labels with their features.
+
+    Args:
+        trainer: The trainer.
+        runtime: The runtime.
+        as_of: Newest day that may be known.
+        grain: The table that fixes keys and time.
+
+    Returns:
+        The rows, or why there are none.
+    """
+    import pandas as pd
+
+    spec = trainer.spec
+    labels = runtime.stage(trainer.label_frame(runtime, as_of, grain), grain.keys)
+    frame = runtime.store.create_training_set(
+        df=labels, feature_lookups=lookups(spec, runtime, grain), label=list(spec.labels) if trainer.task is not Task.ANOMALY else None
+    ).to_pandas()
+    if frame.empty:
+        return "no label is defined in the whole history"
+    known_at = pd.to_datetime(frame[KNOWN], utc=True)
+    frame[KNOWN] = known_at
+    if trainer.task is not Task.ANOMALY:
+        check_label_frame(
+            frame[[*grain.primary_key, *spec.labels, KNOWN]],
+            keys=grain.keys,
+            time=grain.time,
+            labels=spec.labels,
+            horizon=spec.horizon,
+            model=spec.name,
+        )
+    found = frame[list(model_features(spec, runtime))].notna().any(axis=1)
+    kept = frame[found].reset_index(drop=True)
+    if kept.empty:
+        return f"none of {len(frame)} labelled rows has features"
+    moment = pd.to_datetime(kept[grain.time])
+    kept["_day"] = (moment.dt.tz_convert("UTC").dt.tz_localize(None) if moment.dt.tz else moment).dt.normalize()
+    return Rows(
+        frame=kept, known_at=kept[KNOWN].dt.tz_localize(None), labels=labels, without_features=int((~found).sum())
+    )
+
+
+def training_data(
+    trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split
+) -> TrainingData:
+    """Decide which features this training sees: those wholly NULL on training rows are dropped, by name."""
+    frame = rows.frame
+    train = frame.iloc[split.train]
+    dropped: dict[str, str] = {}
+    inputs = []
+    for name, feature in model_features(trainer.spec, runtime).items():
+        if feature.type == "double":
+            frame[name] = frame[name].astype("float64")
+        if train[name].notna().any():
+            inputs.append(name)
+        else:
+            dropped[name] = _why_null(trainer.spec, runtime, name)
+    return TrainingData(
+        spec=trainer.spec,
+        grain=grain,
+        frame=frame,
+        split=split,
+        inputs=tuple(inputs),
+        dropped=dropped,
+        labels=rows.labels,
+        without_features=rows.without_features,
+        entity=frame.groupby(list(grain.keys), sort=False).ngroup().to_numpy(),
+        seed=runtime.settings.seed,
+    )
+
+
+def _why_null(spec: ModelSpec, runtime: Runtime, name: str) -> str:
+    for lookup in spec.lookups:
+        table = runtime.plugins.table(lookup.table)
+        if name in {c.name for c in table.features}:
+            missing = runtime.profiler.why_missing(table.inputs_of(name))
+            if missing:
+                return missing
+    return "NULL in all training rows"
+
+
+def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
+    """Audit each looked-up table once per run: its rows of a past day must not need later gold."""
+    for lookup in spec.lookups:
+        if lookup.table not in runtime.audited:
+            runtime.plugins.builders[lookup.table].item().audit(runtime, day)
+            runtime.audited[lookup.table] = day
+
+
+def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
+    """Return what identifies a training: equal fingerprints give equal models."""
+    spec = trainer.spec
+    tables = sorted({lookup.table for lookup in spec.lookups})
+    parts = [as_of.isoformat(), spec.spec_hash(), str(runtime.settings.seed), str(sorted(runtime.settings.options.items()))]
+    for table in tables:
+        name = runtime.feature_table(table)
+        declared = runtime.plugins.table(table)
+        parts += [f"{name}@{runtime.tables.version(name)}", *(declared.formula_hash(c.name) for c in declared.features)]
+    parts += [inspect.getsource(cls) for cls in type(trainer).__mro__[:-1] if cls.__module__ != "abc"]
+    return short_hash(parts)
+

@@ -1,0 +1,151 @@
+"""ModelTrainer: one final verb that owns order, tracking, leakage checks and errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from framework.guard import check_subclass
+from framework.results import Status, UnitResult
+from framework.spec import ModelSpec, TableSpec, Task
+from framework.training import assemble, probe
+from framework.training.split import NoSplit, Split, held_back_windows, split_by_time
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+    from framework.runtime import Runtime
+    from framework.training.data import Fitted, TrainingData
+
+SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"
+MIN_WINDOWS = 4
+
+
+class ModelTrainer(ABC):
+    """Trains one model; subclass one of its three kinds, not this class."""
+
+    spec: ClassVar[ModelSpec]
+    task: ClassVar[Task]
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
+        """Check the subclass once, when it is created."""
+        super().__init_subclass__(**kwargs)
+        needs = () if abstract else ("spec", "task")
+        check_subclass(cls, base=ModelTrainer, final=("train",), needs=needs, sketch=SKETCH)
+
+    @abstractmethod
+    def estimator(self) -> Any:
+        """Return an unfitted scikit-learn compatible estimator; import its library inside."""
+
+    @abstractmethod
+    def label_frame(self, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
+        """Return keys, time, labels and ``label_known_at`` of every row that may be learnt from."""
+
+    @abstractmethod
+    def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
+        """Fit, choose thresholds on calibration rows, and judge on test rows."""
+
+    @final
+    def train(self, runtime: Runtime, as_of: date) -> UnitResult:
+        """Train, judge and register one version.
+
+        Args:
+            runtime: The runtime.
+            as_of: Newest day that training may know.
+
+        Returns:
+            How it ended: ``done`` with the held-back metric beside its baseline, ``fallback`` or
+            ``skipped`` with the reason.
+
+        Raises:
+            HealthMonitorError: If the labels break their contract or a feature leaks.
+        """
+        began = time.perf_counter()
+        result = self._train(runtime, as_of)
+        return dataclasses.replace(result, seconds=time.perf_counter() - began)
+
+    def _train(self, runtime: Runtime, as_of: date) -> UnitResult:
+        spec = self.spec
+        missing = runtime.profiler.why_missing(spec.needs)
+        if missing:
+            return self._skipped(f"no label: {missing}")
+        grain = runtime.plugins.table(spec.lookups[0].table)
+        fingerprint = assemble.fingerprint(self, runtime, as_of)
+        unchanged = runtime.registry.find(spec.name, fingerprint)
+        if unchanged is not None:
+            runtime.registry.settle(spec, unchanged.version)
+            return dataclasses.replace(unchanged.result, reason=unchanged.result.reason or "unchanged")
+        rows = assemble.assemble(self, runtime, as_of, grain)
+        if isinstance(rows, str):
+            return self._skipped(rows)
+        split = split_by_time(
+            rows.frame["_day"], rows.known_at, calibrate=spec.calibrate, test=spec.test
+        )
+        if isinstance(split, NoSplit):
+            return self._skipped(split.reason)
+        data = assemble.training_data(self, runtime, rows, grain, split)
+        absent = [name for name in spec.required if name in data.dropped]
+        if absent:
+            return self._skipped(f"required feature {absent[0]}: {data.dropped[absent[0]]}")
+        self._probe(data, runtime, as_of)
+        fitted = self._with_history(self.fit(data, runtime), data, split)
+        return runtime.registry.record(self, runtime, as_of, data, fitted, fingerprint)
+
+    def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:
+        """Run the leakage probe: as-of audit of the feature tables, then single features."""
+        assemble.audit_tables(self.spec, runtime, data.split.train_end)
+        if self.task is Task.ANOMALY:
+            return
+        settled = data.frame["label_known_at"].notna().to_numpy()
+        for label in self.spec.labels:
+            probe.check_features(
+                data.frame[settled],
+                features=data.numeric,
+                label=label,
+                task=self.task,
+                entity=data.entity[settled],
+                model=self.spec.name,
+            )
+
+    def _with_history(self, fitted: Fitted, data: TrainingData, split: Split) -> Fitted:
+        """Remark where the held-back side holds too few independent label windows to judge by."""
+        import pandas as pd
+
+        windows = 0
+        if len(split.test):
+            test = data.part("test")
+            windows = held_back_windows(test["_day"], pd.Series(data.entity[split.test]), self.spec.horizon)
+        extras = fitted.extras | {"held_back_windows": float(windows)}
+        if windows >= MIN_WINDOWS or fitted.fallback:
+            return dataclasses.replace(fitted, extras=extras)
+        lacking = (MIN_WINDOWS - windows) * max(1, self.spec.horizon.days)
+        remark = f"too little history: {windows} label windows held back, {MIN_WINDOWS} are needed ({lacking} more days)"
+        return dataclasses.replace(fitted, extras=extras, evaluation=None, remarks=(*fitted.remarks, remark))
+
+    def _skipped(self, reason: str) -> UnitResult:
+        return UnitResult(stage="train", name=self.spec.name, status=Status.SKIPPED, reason=reason)
+
+
+class SupervisedTrainer(ModelTrainer, abstract=True):
+    """A trainer with labels that lie in the future."""
+
+    @abstractmethod
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Return at most one row per (keys, t): keys, time, label(s), ``label_known_at``.
+
+        Args:
+            gold: Gold as known at the end of ``as_of``.
+            as_of: Newest day that may be known.
+
+        Returns:
+            Every ``t`` whose label is defined or pending; ``label_known_at`` is NULL where the label
+            has not settled yet.
+        """
+
+    def label_frame(self, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
+        """Return the labels with the types that the contract fixes."""
+        return assemble.cast_labels(self.labels(runtime.gold().until(as_of), as_of), self.spec, self.task, grain)

@@ -1,0 +1,135 @@
+"""ClassificationTrainer: binary, multi-class and multi-label, with calibrated probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from framework.spec import Task
+from framework.training.base import SupervisedTrainer
+from framework.training.baseline import baseline_answers
+from framework.training.data import Fitted
+from framework.training.evaluate import evaluate
+from framework.training.fitting import best_threshold, calibrate, importance, reason_outputs, usual_ranges
+from framework.training.verdict import judge
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from framework.runtime import Runtime
+    from framework.training.data import TrainingData
+
+
+class ClassificationTrainer(SupervisedTrainer, abstract=True):
+    """Predicts a class. Two classes by default; set ``task`` for many classes or many labels.
+
+    Many classes: the label is the INT code of one of ``spec.classes``. Many labels: one INT 0/1
+    column per name in ``spec.labels``, each fitted with an estimator of its own.
+    """
+
+    task = Task.BINARY
+
+    def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
+        """Fit, calibrate, choose thresholds; degenerate labels give a prior that says so."""
+        labels = list(self.spec.labels)
+        verdict = judge(data.part("train")[labels], self.task)
+        estimators, remarks = self._fit_all(data, dummy=verdict.kind == "fallback")
+        thresholds = {role: self._threshold(data, role, e) for role, e in estimators.items()}
+        truth = data.truth("test", labels[0]) if len(labels) == 1 else data.part("test")[labels].to_numpy()
+        baseline = baseline_answers(
+            self.spec.baseline, data.part("train"), data.part("test"), self.spec.labels, self.task, len(self.spec.classes)
+        )
+        first = next(iter(estimators.values()))
+        weights = dict.fromkeys(data.inputs, 1.0)
+        if self.task is Task.BINARY and not verdict.reason:
+            weights = importance(first, data, truth, "average_precision")
+        usual = usual_ranges(data, weights)
+        threshold = next(iter(thresholds.values()))
+        evaluation = evaluate(
+            self.task, truth, self._answers(estimators, data), baseline, data.part("test")["_day"], threshold=threshold, seed=data.seed
+        )
+        served = {
+            "task": str(self.task),
+            "inputs": list(data.inputs),
+            "usual": usual,
+            "importance": weights,
+            "threshold": threshold,
+            "thresholds": thresholds,
+            "classes": list(self.spec.classes),
+            "labels": labels,
+        }
+        return Fitted(
+            estimators=estimators,
+            served=served,
+            outputs=(*self._outputs(), *reason_outputs(usual)),
+            evaluation=evaluation,
+            fallback=verdict.reason,
+            remarks=remarks,
+            extras={"threshold": threshold},
+        )
+
+    def _fit_all(self, data: TrainingData, *, dummy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Fit one estimator, or one per label; labels that cannot be learnt get the prior."""
+        from sklearn.dummy import DummyClassifier
+
+        roles = {"estimator": self.spec.labels[0]}
+        if self.task is Task.MULTILABEL:
+            roles = {f"label_{name}": name for name in self.spec.labels}
+        fitted: dict[str, Any] = {}
+        remarks = []
+        for role, label in roles.items():
+            truth = data.truth("train", label)
+            poor = judge(data.part("train")[[label]], Task.BINARY)
+            if dummy or (self.task is Task.MULTILABEL and poor.kind != "learnable"):
+                fitted[role] = DummyClassifier(strategy="prior").fit(data.features("train"), truth)
+                remarks.append(poor.reason)
+            else:
+                fitted[role] = self._fit_one(data, label, truth)
+        return fitted, () if dummy else tuple(remarks)
+
+    def _fit_one(self, data: TrainingData, label: str, truth: np.ndarray) -> Any:
+        estimator = self.estimator().fit(data.features("train"), truth)
+        if self.task is Task.MULTICLASS or not len(data.split.calibrate):
+            return estimator
+        part = data.part("calibrate")
+        better = calibrate(estimator, data.features("calibrate"), data.truth("calibrate", label), part["_day"])
+        return estimator if better is None else better
+
+    def _threshold(self, data: TrainingData, role: str, estimator: Any) -> float:
+        if self.task is Task.MULTICLASS or not len(data.split.calibrate):
+            return 0.5
+        label = self.spec.labels[0] if role == "estimator" else role.removeprefix("label_")
+        return best_threshold(data.truth("calibrate", label), _chance(estimator, data.features("calibrate")))
+
+    def _answers(self, estimators: dict[str, Any], data: TrainingData) -> np.ndarray:
+        """Return held-back probabilities in the shape that the evaluation expects."""
+        import numpy as np
+
+        rows = data.features("test")
+        if self.task is Task.BINARY:
+            return _chance(estimators["estimator"], rows)
+        if self.task is Task.MULTILABEL:
+            return np.column_stack([_chance(e, rows) for e in estimators.values()])
+        estimator = estimators["estimator"]
+        every = np.zeros((len(rows), len(self.spec.classes)))
+        if len(rows):
+            every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(rows)
+        return every
+
+    def _outputs(self) -> tuple[tuple[str, str], ...]:
+        if self.task is Task.BINARY:
+            return (("prediction", "double"), ("probability", "double"), ("predicted_class", "string"))
+        if self.task is Task.MULTICLASS:
+            each = tuple((f"probability_{at}", "double") for at in range(len(self.spec.classes)))
+            return (("prediction", "double"), ("probability", "double"), ("predicted_class", "string"), *each)
+        return (("prediction", "double"), *((f"probability_{at}", "double") for at in range(len(self.spec.labels))))
+
+
+def _chance(estimator: Any, rows: Any) -> np.ndarray:
+    """Return P(1), also for a dummy that saw one class only."""
+    import numpy as np
+
+    if not len(rows):
+        return np.zeros(0)
+    classes = list(estimator.classes_)
+    every = np.asarray(estimator.predict_proba(rows), dtype=float)
+    return every[:, classes.index(1)] if 1 in classes else np.zeros(len(rows))

@@ -1,0 +1,83 @@
+"""What a fit gets, and what it gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from framework.spec import ModelSpec, TableSpec
+    from framework.training.evaluate import Evaluation
+    from framework.training.split import Split
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The rows of one training, joined and split.
+
+    Args:
+        spec: The model's declaration.
+        grain: Declaration of the table that fixes keys and time.
+        frame: Keys, time, labels, ``label_known_at``, every feature that was looked up, and ``_day``.
+        split: Positions of train, calibrate and test rows.
+        inputs: Features that the model sees.
+        dropped: Features that are wholly NULL in this training, with the reason.
+        labels: The label frame in the store's own form, to log the model with.
+        without_features: Labelled rows left out because the feature tables hold nothing for them.
+        entity: Code of each row's entity.
+        seed: Seed of everything random.
+    """
+
+    spec: ModelSpec
+    grain: TableSpec
+    frame: pd.DataFrame
+    split: Split
+    inputs: tuple[str, ...]
+    dropped: dict[str, str]
+    labels: Any
+    without_features: int
+    entity: np.ndarray
+    seed: int
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of ``train``, ``calibrate`` or ``test``."""
+        return self.frame.iloc[getattr(self.split, name)]
+
+    def features(self, name: str) -> pd.DataFrame:
+        """Return the model inputs of a part."""
+        return self.part(name)[list(self.inputs)]
+
+    def truth(self, name: str, label: str) -> np.ndarray:
+        """Return one label of a part."""
+        return self.part(name)[label].to_numpy()
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Inputs that are numbers."""
+        return tuple(n for n in self.inputs if self.frame[n].dtype.kind in "fiub")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A fitted model, ready to be logged.
+
+    Args:
+        estimators: scikit-learn and XGBoost objects by role.
+        served: Facts that the served model reads, JSON types only.
+        outputs: Output columns in order, with their Spark types.
+        evaluation: Held-back metrics, or ``None`` if nothing could judge it.
+        fallback: Why a dummy stands in; empty for a real fit.
+        remarks: Other things the operator should know.
+        extras: More figures to log, by name.
+    """
+
+    estimators: dict[str, Any]
+    served: dict[str, Any]
+    outputs: tuple[tuple[str, str], ...]
+    evaluation: Evaluation | None
+    fallback: str = ""
+    remarks: tuple[str, ...] = ()
+    extras: dict[str, float] = dataclasses.field(default_factory=dict)

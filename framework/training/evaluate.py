@@ -1,0 +1,225 @@
+"""Metrics by task, each beside its baseline, and skill with its interval over days."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from framework.spec import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+PRIMARY = {
+    Task.REGRESSION: "mae",
+    Task.BINARY: "average_precision",
+    Task.MULTICLASS: "macro_average_precision",
+    Task.MULTILABEL: "macro_average_precision",
+    Task.ANOMALY: "average_precision",
+}
+RESAMPLES = 200
+LARGE = 20_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How model and baseline did on the held-back rows.
+
+    Args:
+        primary: Name of the primary metric.
+        model: The model's metrics.
+        baseline: The baseline's metrics, same names.
+        skill: ``1 - mae/mae_b`` for regression, else ``(m - m_b) / (1 - m_b)``.
+        skill_low: Lower end of the 90 % interval over days.
+        skill_high: Upper end.
+        rows: Rows judged.
+        days: Days judged.
+    """
+
+    primary: str
+    model: dict[str, float]
+    baseline: dict[str, float]
+    skill: float
+    skill_low: float
+    skill_high: float
+    rows: int
+    days: int
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether skill is above 0 and, for probabilities, Brier is not worse."""
+        brier_ok = self.model.get("brier", 0.0) <= self.baseline.get("brier", 0.0) + 1e-12
+        return self.skill > 0 and brier_ok
+
+
+def evaluate(
+    task: Task, truth: np.ndarray, answer: np.ndarray, baseline: np.ndarray, day: pd.Series, *, threshold: float = 0.5, seed: int = 7
+) -> Evaluation | None:
+    """Judge answers against truth, beside the baseline.
+
+    Args:
+        task: What kind of model it is.
+        truth: ``(rows,)`` values or class codes, or ``(rows, labels)`` of 0/1.
+        answer: Forecasts, P(1), scores, or ``(rows, classes|labels)`` probabilities.
+        baseline: Same shape as ``answer``.
+        day: Day of each row; the interval resamples whole days.
+        threshold: Decision threshold of a binary model.
+        seed: Seed of the resampling.
+
+    Returns:
+        The evaluation, or ``None`` if the rows cannot tell (none, or one class).
+    """
+    import numpy as np
+
+    if len(truth) == 0 or not np.isfinite(_primary(task, truth, answer, np.ones(len(truth)))):
+        return None
+    metrics = {Task.REGRESSION: _regression, Task.BINARY: _binary, Task.ANOMALY: _ranking}.get(task, _macro)
+    model = metrics(truth, answer, threshold)
+    beside = metrics(truth, baseline, threshold)
+    name = PRIMARY[task]
+    low, high = _interval(task, truth, answer, baseline, day, seed)
+    return Evaluation(
+        primary=name,
+        model=model,
+        baseline=beside,
+        skill=_skill(task, model[name], beside[name]),
+        skill_low=low,
+        skill_high=high,
+        rows=len(truth),
+        days=int(day.nunique()),
+    )
+
+
+def pinball(truth: np.ndarray, answer: np.ndarray, q: float) -> float:
+    """Return the mean pinball loss of a quantile forecast, in units of the label."""
+    from sklearn.metrics import mean_pinball_loss
+
+    return float(mean_pinball_loss(truth, answer, alpha=q))
+
+
+def expected_calibration_error(truth: np.ndarray, answer: np.ndarray, bins: int = 10) -> float:
+    """Return the mean distance of forecast and observed rate over equal-width bins, weighted by rows."""
+    import numpy as np
+
+    at = np.minimum((answer * bins).astype(int), bins - 1)
+    rows = np.bincount(at, minlength=bins)
+    gap = np.abs(np.bincount(at, weights=truth, minlength=bins) - np.bincount(at, weights=answer, minlength=bins))
+    return float(gap.sum() / max(rows.sum(), 1))
+
+
+def _skill(task: Task, model: float, baseline: float) -> float:
+    if task is Task.REGRESSION:
+        return 1.0 - model / baseline if baseline > 0 else 0.0 if model == 0 else -1.0
+    return (model - baseline) / (1.0 - baseline) if baseline < 1.0 else 0.0 if model >= 1.0 else -1.0
+
+
+def _interval(
+    task: Task, truth: np.ndarray, answer: np.ndarray, baseline: np.ndarray, day: pd.Series, seed: int
+) -> tuple[float, float]:
+    """90 % percentile interval of skill; whole days are drawn, since rows of a day hang together."""
+    import numpy as np
+
+    codes, days = np.unique(day.to_numpy(), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(RESAMPLES if len(truth) <= LARGE else RESAMPLES // 4):
+        weight = np.bincount(rng.integers(0, len(codes), len(codes)), minlength=len(codes))[days].astype(float)
+        model, beside = (_primary(task, truth, a, weight) for a in (answer, baseline))
+        if np.isfinite(model) and np.isfinite(beside):
+            found.append(_skill(task, model, beside))
+    if not found:
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def _primary(task: Task, truth: np.ndarray, answer: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted primary metric; NaN where the rows cannot tell."""
+    import numpy as np
+    from sklearn.metrics import average_precision_score
+
+    if task is Task.REGRESSION:
+        return float(np.average(np.abs(truth - answer), weights=weight)) if weight.sum() else float("nan")
+    scores = []
+    for is_class, score in _one_by_one(task, truth, answer):
+        positive = float((weight * is_class).sum())
+        if 0 < positive < weight.sum():
+            scores.append(average_precision_score(is_class, score, sample_weight=weight))
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def _one_by_one(task: Task, truth: np.ndarray, answer: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (is this class, its score) for each class or label."""
+    if answer.ndim == 1:
+        return [(truth, answer)]
+    if task is Task.MULTICLASS:
+        return [((truth == code).astype(int), answer[:, code]) for code in range(answer.shape[1])]
+    return [(truth[:, at], answer[:, at]) for at in range(answer.shape[1])]
+
+
+def _regression(truth: np.ndarray, answer: np.ndarray, _: float) -> dict[str, float]:
+    import numpy as np
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+    found = {
+        "mae": float(mean_absolute_error(truth, answer)),
+        "rmse": float(np.sqrt(mean_squared_error(truth, answer))),
+    }
+    if np.ptp(truth) > 0:
+        found["r2"] = float(r2_score(truth, answer))
+    nonzero = truth != 0
+    if nonzero.any():
+        found["mape"] = float(np.mean(np.abs((truth - answer)[nonzero] / truth[nonzero])))
+    return found
+
+
+def _ranking(truth: np.ndarray, answer: np.ndarray, _: float) -> dict[str, float]:
+    import numpy as np
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    events = int(truth.sum())
+    top = np.argsort(-answer, kind="stable")[:events]
+    found = {
+        "average_precision": float(average_precision_score(truth, answer)),
+        "roc_auc": float(roc_auc_score(truth, answer)),
+        "precision_at_k": float(truth[top].mean()),
+        "recall_at_2k": float(truth[np.argsort(-answer, kind="stable")[: 2 * events]].sum() / events),
+        "prevalence": float(truth.mean()),
+    }
+    return found
+
+
+def _binary(truth: np.ndarray, answer: np.ndarray, threshold: float) -> dict[str, float]:
+    import numpy as np
+    from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss, roc_auc_score
+
+    tenth = np.argsort(-answer, kind="stable")[: max(1, len(answer) // 10)]
+    return {
+        "average_precision": float(average_precision_score(truth, answer)),
+        "roc_auc": float(roc_auc_score(truth, answer)),
+        "brier": float(brier_score_loss(truth, answer)),
+        "log_loss": float(log_loss(truth, np.clip(answer, 1e-6, 1 - 1e-6), labels=[0, 1])),
+        "f1": float(f1_score(truth, answer >= threshold, zero_division=0)),
+        "lift_at_10pct": float(truth[tenth].mean() / truth.mean()),
+        "calibration_error": expected_calibration_error(truth, answer),
+        "prevalence": float(truth.mean()),
+    }
+
+
+def _macro(truth: np.ndarray, answer: np.ndarray, threshold: float) -> dict[str, float]:
+    """Macro averages over classes or labels that the rows can tell apart."""
+    import numpy as np
+
+    task = Task.MULTICLASS if truth.ndim == 1 else Task.MULTILABEL
+    each: list[dict[str, float]] = [
+        _binary(is_class, score, threshold)
+        for is_class, score in _one_by_one(task, truth, answer)
+        if 0 < is_class.sum() < len(is_class)
+    ]
+    shown = ("average_precision", "roc_auc", "brier", "f1")
+    found = {f"macro_{key}": float(np.mean([m[key] for m in each])) for key in shown}
+    if truth.ndim == 1:
+        found["accuracy"] = float((answer.argmax(axis=1) == truth).mean())
+    return found
+

@@ -1,0 +1,108 @@
+"""Fitting pieces that the trainers share: calibration, thresholds, importance, usual ranges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from framework.training.data import TrainingData
+
+IMPORTANCE_ROWS = 500
+ISOTONIC_FROM = 1_000
+REASONS = 3
+
+
+def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.Series) -> Any | None:
+    """Calibrate on days later than those fitted on, if that lowers the Brier score.
+
+    Args:
+        estimator: A fitted classifier.
+        inputs: Calibration rows.
+        truth: Their 0/1 labels.
+        day: Their days; the earlier half fits the calibrator that the later half judges.
+
+    Returns:
+        The calibrated classifier, or ``None`` if there is too little to tell, or it does not help.
+    """
+    import numpy as np
+    from sklearn.metrics import brier_score_loss
+
+    middle = np.sort(day.unique())[day.nunique() // 2] if day.nunique() > 1 else None
+    if middle is None:
+        return None
+    early = (day < middle).to_numpy()
+    if min(len(set(truth[early])), len(set(truth[~early]))) < 2:  # noqa: PLR2004 - both classes in both halves
+        return None
+    trial = _calibrated(estimator, inputs[early], truth[early])
+    raw = brier_score_loss(truth[~early], estimator.predict_proba(inputs[~early])[:, 1])
+    if brier_score_loss(truth[~early], trial.predict_proba(inputs[~early])[:, 1]) >= raw:
+        return None
+    return _calibrated(estimator, inputs, truth)
+
+
+def _calibrated(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+
+    method = "isotonic" if len(truth) >= ISOTONIC_FROM else "sigmoid"
+    try:
+        from sklearn.frozen import FrozenEstimator
+    except ImportError:  # scikit-learn before 1.6 knows cv="prefit" instead
+        return CalibratedClassifierCV(estimator, method=method, cv="prefit").fit(inputs, truth)
+    return CalibratedClassifierCV(FrozenEstimator(estimator), method=method).fit(inputs, truth)
+
+
+def best_threshold(truth: np.ndarray, chance: np.ndarray) -> float:
+    """Return the threshold with the highest F1; 0.5 where the labels cannot tell."""
+    import numpy as np
+    from sklearn.metrics import precision_recall_curve
+
+    if len(truth) == 0 or len(set(truth)) < 2:  # noqa: PLR2004 - both classes are needed
+        return 0.5
+    precision, recall, steps = precision_recall_curve(truth, chance)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(steps[int(np.argmax(f1[:-1]))])
+
+
+def importance(estimator: Any, data: TrainingData, truth: np.ndarray, scoring: str) -> dict[str, float]:
+    """Return how much each input matters on held-back rows (permutation), scaled to a maximum of 1."""
+    import numpy as np
+    from sklearn.inspection import permutation_importance
+
+    rows = data.features("test")
+    flat = dict.fromkeys(data.inputs, 1.0)
+    if len(rows) == 0 or len(set(truth)) < 2:  # noqa: PLR2004 - nothing to tell apart
+        return flat
+    some = np.random.default_rng(data.seed).permutation(len(rows))[:IMPORTANCE_ROWS]
+    if len(set(truth[some])) < 2:  # noqa: PLR2004 - nothing to tell apart
+        return flat
+    found = permutation_importance(
+        estimator, rows.iloc[some], truth[some], scoring=scoring, n_repeats=2, random_state=data.seed
+    ).importances_mean
+    top = float(found.max())
+    return {n: max(0.0, float(v)) / top for n, v in zip(data.inputs, found, strict=True)} if top > 0 else flat
+
+
+def usual_ranges(data: TrainingData, weights: dict[str, float]) -> dict[str, list[float]]:
+    """Return per numeric input: 5 % and 95 % quantile on training rows, and its weight."""
+    import numpy as np
+
+    train = data.part("train")
+    usual: dict[str, list[float]] = {}
+    for name in data.numeric:
+        values = train[name].dropna().to_numpy(float)
+        if len(values) and name in weights:
+            low, high = np.quantile(values, [0.05, 0.95])
+            usual[name] = [float(low), float(high), float(weights[name])]
+    return usual
+
+
+def reason_outputs(usual: dict[str, list[float]]) -> tuple[tuple[str, str], ...]:
+    """Return the output columns that carry the top reasons."""
+    columns: list[tuple[str, str]] = []
+    for rank in range(1, min(REASONS, len(usual)) + 1):
+        columns.append((f"reason_{rank}_feature", "string"))
+        columns += [(f"reason_{rank}_{part}", "double") for part in ("value", "low", "high")]
+    return tuple(columns)

@@ -1,0 +1,135 @@
+"""The leakage probe: features that know what only the label can know fail the run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from framework.errors import LabelError, LeakageError
+from framework.spec import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+TOO_GOOD = 0.999
+ENOUGH_ROWS = 50
+
+
+def check_label_frame(
+    frame: pd.DataFrame, *, keys: Sequence[str], time: str, labels: Sequence[str], horizon: timedelta, model: str
+) -> None:
+    """Check the label frame's contract: columns, unique keys, and labels known only after their window.
+
+    Args:
+        frame: Keys, time, labels and ``label_known_at`` (NaT = not settled yet).
+        keys: Entity keys.
+        time: Time key; a day stands for its end.
+        labels: Label columns.
+        horizon: Length of the label window.
+        model: For messages.
+
+    Raises:
+        LabelError: If columns are missing or extra, or a (keys, time) stands twice.
+        LeakageError: If a label was known before its window ended: its date is wrong, or it looks back.
+    """
+    import pandas as pd
+
+    expected = {*keys, time, *labels, "label_known_at"}
+    if set(frame.columns) != expected:
+        raise LabelError(
+            what=f"columns are {sorted(frame.columns)}, expected exactly {sorted(expected)}",
+            where=f"labels of {model}",
+            fix="return keys, time, label and label_known_at, and nothing else",
+        )
+    twice = int(frame.duplicated([*keys, time]).sum())
+    if twice:
+        raise LabelError(
+            what=f"{twice} rows repeat a (keys, {time})", where=f"labels of {model}", fix="return one row per entity and time"
+        )
+    at = pd.to_datetime(frame[time])
+    if at.dt.tz is None:  # a day stands for its end; a moment stands for itself
+        at = at.dt.tz_localize("UTC") + pd.Timedelta(days=1)
+    early = frame["label_known_at"] < at + horizon
+    if early.any():
+        raise LeakageError(
+            what=f"{int(early.sum())} of {len(frame)} labels were known before their window ended",
+            where=f"column {time} of the labels of {model}",
+            fix=f"label_known_at must be at least {time} + {horizon}; check that {time} is the day the features describe",
+        )
+
+
+def check_features(frame: pd.DataFrame, *, features: Sequence[str], label: str, task: Task, entity: np.ndarray, model: str) -> None:
+    """Check that no single feature gives the label away.
+
+    Args:
+        frame: Rows with a settled label.
+        features: Numeric feature columns.
+        label: Label column.
+        task: What kind of model it is.
+        entity: Code of each row's entity.
+        model: For messages.
+
+    Raises:
+        LeakageError: Naming the first feature that equals the label, or predicts it alone at 0.999.
+    """
+    truth = frame[label].to_numpy(float)
+    if len(truth) < ENOUGH_ROWS or len(set(truth)) < 2:  # noqa: PLR2004 - two classes, or nothing to tell
+        return
+    for name in features:
+        values = frame[name].to_numpy(float)
+        why = _equal(values, truth) or (
+            _predicts_value(values, truth, entity) if task is Task.REGRESSION else _predicts_class(values, truth)
+        )
+        if why:
+            raise LeakageError(
+                what=f"the feature {why}", where=f"column {name} of {model}", fix="compute it from events up to the row's day only"
+            )
+
+
+def _equal(values: np.ndarray, truth: np.ndarray) -> str:
+    import numpy as np
+
+    both = np.isfinite(values)
+    if both.sum() < ENOUGH_ROWS or np.ptp(truth[both]) == 0:
+        return ""
+    share = float(np.isclose(values[both], truth[both], rtol=1e-9, atol=0).mean())
+    # A label that hardly varies is often equal to a feature by chance; it must also agree where it is rare.
+    rare = truth[both] != np.median(truth[both])
+    agree = float(np.isclose(values[both][rare], truth[both][rare], rtol=1e-9, atol=0).mean()) if rare.any() else 0.0
+    return f"equals the label in {share:.1%} of rows" if min(share, agree) >= TOO_GOOD else ""
+
+
+def _predicts_class(values: np.ndarray, truth: np.ndarray) -> str:
+    import numpy as np
+    from sklearn.metrics import roc_auc_score
+
+    both = np.isfinite(values)
+    for code in sorted(set(truth)):
+        is_class = truth[both] == code
+        if min(is_class.sum(), (~is_class).sum()) < 10:  # noqa: PLR2004 - too few to tell chance from knowledge
+            continue
+        area = float(roc_auc_score(is_class, values[both]))
+        if max(area, 1 - area) >= TOO_GOOD:
+            return f"alone separates class {code:g} with ROC AUC {max(area, 1 - area):.4f}"
+    return ""
+
+
+def _predicts_value(values: np.ndarray, truth: np.ndarray, entity: np.ndarray) -> str:
+    """Correlation within entities: levels that differ between entities are no leak, tracking each move is."""
+    import numpy as np
+
+    both = np.isfinite(values)
+    if both.sum() < ENOUGH_ROWS:
+        return ""
+    rows = np.bincount(entity[both])
+    inner = []
+    for column in (values[both], truth[both]):
+        means = np.bincount(entity[both], weights=column) / np.maximum(rows, 1)
+        inner.append(column - means[entity[both]])
+    spread = [float(np.std(part)) for part in inner]
+    if min(spread) <= 1e-12 * max(1.0, float(np.abs(truth).max())):
+        return ""
+    r = abs(float(np.mean(inner[0] * inner[1])) / (spread[0] * spread[1]))
+    return f"follows the label within entities with correlation {r:.4f}" if r >= TOO_GOOD else ""

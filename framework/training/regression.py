@@ -1,0 +1,85 @@
+"""RegressionTrainer: a forecast with its quantiles, judged by MAE against the baseline's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from framework.spec import Task
+from framework.training.base import SupervisedTrainer
+from framework.training.baseline import baseline_answers
+from framework.training.data import Fitted
+from framework.training.evaluate import evaluate, pinball
+from framework.training.fitting import importance, reason_outputs, usual_ranges
+from framework.training.verdict import judge
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from framework.runtime import Runtime
+    from framework.training.data import TrainingData
+
+
+class RegressionTrainer(SupervisedTrainer, abstract=True):
+    """Forecasts a number; ``estimator`` must take NULL, or impute inside its pipeline."""
+
+    task = Task.REGRESSION
+    bounds: ClassVar[tuple[float | None, float | None]] = (None, None)
+    """Smallest and largest value that the forecast can take."""
+
+    def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
+        """Fit the forecast and its quantiles; a constant label gives a dummy that says so."""
+        label = self.spec.labels[0]
+        truth = data.truth("train", label)
+        verdict = judge(data.part("train")[[label]], self.task)
+        roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
+        answer = _clip(estimators["estimator"].predict(data.features("test")), self.bounds) if len(data.split.test) else truth[:0]
+        held_back = data.truth("test", label)
+        baseline = baseline_answers(self.spec.baseline, data.part("train"), data.part("test"), (label,), self.task, 0)
+        weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
+        usual = usual_ranges(data, weights)
+        extras = {
+            f"pinball_{name.rsplit('_', 1)[1]}": pinball(held_back, _clip(estimators[role].predict(data.features("test")), self.bounds), q)
+            for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
+            if len(held_back)
+        }
+        return Fitted(
+            estimators=estimators,
+            served={
+                "task": str(self.task),
+                "inputs": list(data.inputs),
+                "usual": usual,
+                "importance": weights,
+                "quantiles": roles,
+                "bounds": list(self.bounds),
+            },
+            outputs=(("prediction", "double"), *((n, "double") for n in roles.values()), *reason_outputs(usual)),
+            evaluation=evaluate(self.task, held_back, answer, baseline, data.part("test")["_day"], seed=data.seed),
+            fallback=verdict.reason,
+            extras=extras,
+        )
+
+    def _fit_all(self, data: TrainingData, truth: np.ndarray, *, dummy: bool) -> tuple[dict[str, str], dict[str, Any]]:
+        """Fit the point forecast, and a clone per quantile where the estimator has a quantile loss."""
+        from sklearn.base import clone
+        from sklearn.dummy import DummyRegressor
+
+        rows = data.features("train")
+        if dummy:
+            return {}, {"estimator": DummyRegressor(strategy="median").fit(rows, truth)}
+        estimator = self.estimator()
+        roles: dict[str, str] = {}
+        fitted: dict[str, Any] = {}
+        at = next((p.removesuffix("loss") for p in estimator.get_params() if p.split("__")[-1] == "loss"), None)
+        if at is not None and f"{at}quantile" in estimator.get_params():
+            for q in self.spec.quantiles:
+                role = f"q{round(q * 100)}"
+                roles[role] = f"prediction_p{round(q * 100)}"
+                fitted[role] = clone(estimator).set_params(**{f"{at}loss": "quantile", f"{at}quantile": q}).fit(rows, truth)
+        fitted["estimator"] = estimator.fit(rows, truth)
+        return roles, fitted
+
+
+def _clip(values: np.ndarray, bounds: tuple[float | None, float | None]) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray(values, dtype=float) if bounds == (None, None) else np.clip(values, *bounds)

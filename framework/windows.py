@@ -1,0 +1,102 @@
+"""Calendar-day windows over Spark: from events to one dense row per entity and day.
+
+A row of day ``t`` uses events of days ``<= t`` only, and whether it exists depends on such events
+only: an entity has a row on ``t`` if it had an event within the ``idle_days`` before, or on ``t``.
+So a day's row never changes when later days arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from framework.spec import Feature, TableSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+DAY = "day"
+
+
+def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
+    """Aggregate events to one row per entity and day.
+
+    Args:
+        events: One row per event: the table's keys, ``day`` (DATE) and measure columns.
+        table: Whose ``day`` stage formulas to apply.
+
+    Returns:
+        Keys, ``day``, and one column per daily formula.
+    """
+    from pyspark.sql import functions as F
+
+    measures = [F.expr(c.sql).cast(c.type).alias(c.name) for c in table.columns if c.stage == "day"]
+    return events.groupBy(*table.keys, DAY).agg(*measures)
+
+
+def dense_days(
+    measures: DataFrame, keys: Sequence[str], last_day: date, idle_days: int, empties: dict[str, float | None]
+) -> DataFrame:
+    """Fill the calendar: each day with events also stands for the silent days after it.
+
+    Args:
+        measures: One row per entity and day with events.
+        keys: Entity keys.
+        last_day: No row is made after this day.
+        idle_days: How many silent days an entity keeps its row.
+        empties: What a measure is on a silent day, by column.
+
+    Returns:
+        The measures with the silent days added.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    following = F.lead(DAY).over(Window.partitionBy(*keys).orderBy(DAY))
+    until = F.least(F.date_add(DAY, idle_days), F.coalesce(F.date_sub(following, 1), F.lit(last_day)), F.lit(last_day))
+    spread = measures.withColumn("__until", until).where(F.col("__until") >= F.col(DAY))
+    spread = spread.select("*", F.posexplode(F.sequence(F.col(DAY), F.col("__until"))).alias("__silent", "__filled"))
+    columns = [
+        F.when(F.col("__silent") == 0, F.col(name)).otherwise(F.lit(empty)).cast(spread.schema[name].dataType).alias(name)
+        for name, empty in empties.items()
+    ]
+    return spread.select(*keys, F.col("__filled").alias(DAY), *columns)
+
+
+def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], order: str, over: str) -> DataFrame:
+    """Add all ``row`` stage columns, layer by layer.
+
+    Args:
+        frame: Rows with keys, the time key and the daily columns.
+        table: The declaration.
+        entity: Columns that windows are partitioned by.
+        order: Column to order windows by.
+        over: ``days`` for calendar windows over the integer ``__day``; ``events`` for windows over
+            a timestamp that exclude the row itself.
+
+    Returns:
+        The frame with every declared column, hidden ones included.
+    """
+    from pyspark.sql import functions as F
+
+    for layer in table.layers():
+        added = [c for c in layer if c.stage == "row"]
+        if added:
+            frame = frame.select("*", *(F.expr(_sql(c, entity, order, over)).cast(c.type).alias(c.name) for c in added))
+    return frame
+
+
+def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
+    """Put the window clauses into a formula."""
+    start = f"OVER (PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN "
+    if over == "days":
+        level = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
+        past = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
+        exact = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
+    else:
+        span = f"INTERVAL {max(column.window, 1)} DAYS PRECEDING"
+        level = f"{start}{span} AND CURRENT ROW)"
+        past = f"{start}{span} AND INTERVAL '0.000001' SECOND PRECEDING)"
+        exact = past
+    return column.sql.replace("{w}", level).replace("{past}", past).replace("{then}", exact)
