@@ -110,6 +110,19 @@ def lagged(name: str, of: str, *, by: timedelta, says: str, unit: str = "", hidd
     return Feature(name=name, sql=f"max({of}) {{then}}", says=says, unit=unit, window=by.days, hidden=hidden)
 
 
+def recent(sql: str, of: str) -> str:
+    """Return SQL for an aggregate over the events before the row, within its window.
+
+    The window's ends are two growing histories and their difference, so the cost is linear in the events;
+    exact for whole numbers.
+
+    Args:
+        sql: ``sum`` or ``count``.
+        of: What to aggregate.
+    """
+    return f"(coalesce({sql}({of}) {{past}}, 0) - coalesce({sql}({of}) {{then}}, 0))"
+
+
 def derived(
     name: str,
     sql: str,
@@ -141,7 +154,7 @@ def calendar(time: str) -> tuple[Feature, ...]:
 
 def nearest_rank(array: str, q: float) -> str:
     """Return SQL for the nearest-rank quantile ``q`` of an array expression; NULL if it is empty."""
-    ordered = f"array_sort({array})"
+    ordered = f"sort_array({array})"
     return f"try_element_at({ordered}, cast(greatest(ceil({q} * size({array})), 1) AS int))"
 
 

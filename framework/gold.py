@@ -130,6 +130,7 @@ class GoldView:
         tables: All declared tables by name.
         days: Rows known outside this range are not seen (dimensions keep their past).
         options: Resolver of a domain's typed options.
+        stage: Keeps a derived frame for the rest of the run, by name; see :meth:`staged`.
         time_zone: Zone of the workspaces' local time.
     """
 
@@ -139,12 +140,14 @@ class GoldView:
         tables: Mapping[str, GoldTable],
         days: Days,
         options: Callable[[type[Any]], Any],
+        stage: Callable[[str, Callable[[], DataFrame]], DataFrame],
         time_zone: str = "UTC",
     ) -> None:
         self._reader = reader
         self._tables = tables
         self.days = days
         self._options = options
+        self._stage = stage
         self.time_zone = time_zone
         self._cache: dict[str, DataFrame | None] = {}
 
@@ -167,13 +170,25 @@ class GoldView:
         """Return the domain's typed options of class ``kind``."""
         return self._options(kind)
 
+    def staged(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
+        """Return a frame derived from this view, computed once per run and range of days.
+
+        Spark would compute a frame anew for each use, and serverless compute has no cache: what several
+        features and labels share, such as runs folded from slices, is written out once.
+
+        Args:
+            name: What the frame is.
+            make: Derives it.
+        """
+        return self._stage(f"{name}_{self.days.start}_{self.days.end}", make)
+
     def until(self, day: date) -> GoldView:
         """Return the same gold, cut at the end of an earlier (or the same) day."""
         return self.between(Days(self.days.start, min(day, self.days.end)))
 
     def between(self, days: Days) -> GoldView:
         """Return the same gold over another range of days."""
-        return GoldView(self._reader, self._tables, days, self._options, self.time_zone)
+        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone)
 
     def declared(self, name: str) -> GoldTable:
         """Return a declaration by name.

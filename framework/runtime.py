@@ -39,6 +39,7 @@ class Runtime:
         to_arrow: Brings a frame over as Arrow.
         stage: Brings a frame into the form that the store works on: Arrow embedded, Spark on Databricks.
         open_delta: Opens a Delta table by path as a Spark DataFrame.
+        keep: Computes a frame once per run, by name, and returns what was kept.
         run_id: Identity of this run.
     """
 
@@ -52,6 +53,7 @@ class Runtime:
     to_arrow: Callable[[Frame], pa.Table]
     stage: Callable[[Frame], Frame]
     open_delta: Callable[[str], DataFrame]
+    keep: Callable[[str, Callable[[], DataFrame]], DataFrame]
     run_id: str
     audited: dict[str, date] = dataclasses.field(default_factory=dict)
     """Feature tables whose as-of audit passed in this run."""
@@ -108,7 +110,7 @@ class Runtime:
         """
         tables = self.plugins.gold_tables()
         return GoldView(
-            self._opened[0], tables, days or Days(None, self.as_of), self.options, self.settings.time_zone
+            self._opened[0], tables, days or Days(None, self.as_of), self.options, self.keep, self.settings.time_zone
         )
 
     @cached_property

@@ -72,8 +72,8 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
         table: The declaration.
         entity: Columns that windows are partitioned by.
         order: Column to order windows by.
-        over: ``days`` for calendar windows over the integer ``__day``; ``events`` for windows over
-            a timestamp that exclude the row itself.
+        over: ``days`` for calendar windows over the integer ``__day``; ``events`` for a history ordered by a
+            timestamp, where ``{past}`` is everything before the row and ``{then}`` what is older than the window.
 
     Returns:
         The frame with every declared column, hidden ones included.
@@ -93,10 +93,11 @@ def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
     if over == "days":
         level = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
         past = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
-        exact = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
+        then = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
     else:
-        span = f"INTERVAL {max(column.window, 1)} DAYS PRECEDING"
-        level = f"{start}{span} AND CURRENT ROW)"
-        past = f"{start}{span} AND INTERVAL '0.000001' SECOND PRECEDING)"
-        exact = past
-    return column.sql.replace("{w}", level).replace("{past}", past).replace("{then}", exact)
+        # Both grow from the first event on, so Spark extends them row by row; a frame that slides over a busy
+        # job's events would be computed anew for each of them.
+        past = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
+        then = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
+        level = past
+    return column.sql.replace("{w}", level).replace("{past}", past).replace("{then}", then)

@@ -53,7 +53,7 @@ def count(name: str, sql: str, *, says: str, unit: str = "runs", hidden: bool = 
 
 def share_of_last(number: int) -> Feature:
     """Declare the share of failures among the last decided runs of the past 28 days."""
-    last = f"slice(reverse(array_sort(flatten(collect_list(outcomes) {{w}}))), 1, {number})"
+    last = f"slice(reverse(sort_array(flatten(collect_list(outcomes) {{w}}))), 1, {number})"
     sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
     says = f"share of the last {number} decided runs that failed, within 28 days"
     return derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
@@ -150,7 +150,7 @@ PROMISES = (
     ),
     derived(
         "health_7d",
-        "100 * (1 - least(1, (failed_runs_7d + late_runs_7d) / nullif(decided_runs_7d, 0)))",
+        "100 * (1 - (failed_runs_7d + late_runs_7d) / nullif(decided_runs_7d, 0))",
         says="100 x (1 - share of failed or late runs), last 7 days",
         unit="points",
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domains.reliability.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, followers, job_runs, retries
 from framework.features import EventFeatures
-from framework.formulas import derived
+from framework.formulas import derived, recent
 from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from framework.gold import GoldView
 
 MONTH = 28
+SUCCESSFUL = "CASE WHEN failed = 0 THEN seconds END"
 
 
 def before(name: str, sql: str, *, window: int = MONTH, says: str, unit: str = "") -> Feature:
@@ -22,10 +23,11 @@ def before(name: str, sql: str, *, window: int = MONTH, says: str, unit: str = "
     return derived(name, sql, window=days(window), says=says, unit=unit, needs=OUTCOME)
 
 
-def seconds_since(name: str, flag: str, says: str) -> Feature:
-    """Declare the time since the job's last event with a flag, NULL if there is none within 28 days."""
-    last = f"max(CASE WHEN {flag} = 1 THEN end_time END) {{past}}"
-    return before(name, f"unix_timestamp(end_time) - unix_timestamp({last})", says=says, unit="seconds")
+def seconds_since(name: str, condition: str, *, says: str) -> Feature:
+    """Declare the time since the job's last event that meets a condition, NULL if there is none within 28 days."""
+    last = f"max(CASE WHEN {condition} THEN end_time END) {{past}}"
+    since = f"unix_timestamp(end_time) - unix_timestamp({last})"
+    return before(name, f"CASE WHEN {since} <= {MONTH * 86_400} THEN {since} END", says=says, unit="seconds")
 
 
 class ReliabilityRunFeatures(EventFeatures):
@@ -56,23 +58,29 @@ class ReliabilityRunFeatures(EventFeatures):
             derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", says="hour on a circle, sine"),
             derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", says="hour on a circle, cosine"),
             derived("workspace_failures_1h", "failures_nearby", says="failed runs of the workspace in the hour before", unit="runs"),
-            before("runs_before_1d", "count(failed) {past}", window=1, says="decided runs, last day", unit="runs"),
-            before("runs_before_28d", "count(failed) {past}", says="decided runs, last 28 days", unit="runs"),
-            before("failure_rate_before_1d", "avg(failed) {past}", window=1, says="share that failed, last day", unit="share"),
-            before("failure_rate_before_28d", "avg(failed) {past}", says="share that failed, last 28 days", unit="share"),
-            before("previous_failed", "max_by(failed, CASE WHEN failed IS NOT NULL THEN end_time END) {past}", says="1 if the run before failed too", unit="0/1"),
+            before("runs_before_1d", recent("count", "failed"), window=1, says="decided runs, last day", unit="runs"),
+            before("runs_before_28d", recent("count", "failed"), says="decided runs, last 28 days", unit="runs"),
+            before("failures_before_1d", recent("sum", "failed"), window=1, says="failed runs, last day", unit="runs"),
+            before("failures_before_28d", recent("sum", "failed"), says="failed runs, last 28 days", unit="runs"),
+            derived(
+                "failure_rate_before_28d",
+                "failures_before_28d / nullif(runs_before_28d, 0)",
+                says="share of decided runs that failed, last 28 days",
+                unit="share",
+            ),
             before(
                 "seconds_ratio",
-                "seconds / nullif(avg(CASE WHEN succeeded = 1 THEN seconds END) {past}, 0)",
-                says="duration over the mean of successful runs",
+                f"seconds * {recent('count', SUCCESSFUL)} / nullif({recent('sum', SUCCESSFUL)}, 0)",
+                says="duration over the mean of successful runs, last 28 days",
                 unit="ratio",
             ),
-            seconds_since("seconds_since_success", "succeeded", "time since the job last succeeded"),
-            seconds_since("seconds_since_failure", "failed", "time since the job failed before"),
-            before("retries_before_28d", "count(retry_succeeded) {past}", says="runs after a failure, last 28 days", unit="runs"),
+            seconds_since("seconds_since_run", "failed IS NOT NULL", says="time since the job's last decided run ended"),
+            seconds_since("seconds_since_success", "failed = 0", says="time since the job last succeeded"),
+            seconds_since("seconds_since_failure", "failed = 1", says="time since the job failed before"),
+            before("retries_before_28d", recent("count", "retry_succeeded"), says="runs after a failure, 28 days", unit="runs"),
             before(
                 "retry_success_share_28d",
-                "(coalesce(sum(retry_succeeded) {past}, 0) + 1) / (count(retry_succeeded) {past} + 2)",
+                f"({recent('sum', 'retry_succeeded')} + 1) / ({recent('count', 'retry_succeeded')} + 2)",
                 says="share of runs after a failure that succeeded, last 28 days, add-one smoothed",
                 unit="share",
             ),

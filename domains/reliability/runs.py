@@ -30,6 +30,11 @@ OUTCOME = (*NEEDS, "fact_job_run_timeline.result_state")
 
 
 def job_runs(gold: GoldView) -> DataFrame:
+    """Return one row per run, folded once per run of ours; see :func:`fold`."""
+    return gold.staged("job_runs", lambda: fold(gold))
+
+
+def fold(gold: GoldView) -> DataFrame:
     """Fold slices to one row per run.
 
     Args:
@@ -66,7 +71,8 @@ def job_runs(gold: GoldView) -> DataFrame:
         F.to_date("final.period_end_time").alias("end_day"),
         F.coalesce(
             F.col("final.run_duration_seconds").cast("double"),
-            (F.unix_micros("final.period_end_time") - F.unix_micros("first_start")) / 1e6,
+            # Whole seconds, as the source reports them: sums of them are exact.
+            F.round((F.unix_micros("final.period_end_time") - F.unix_micros("first_start")) / 1e6),
         ).alias("seconds"),
         state.alias("state"),
         (1 - failed).alias("succeeded"),
@@ -109,7 +115,7 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
         .drop("__rank")
         .withColumn("end_hours", (F.unix_micros("end_time") - F.unix_micros(local_midnight)) / 3.6e9)
         .withColumn("sla_hours", sla)
-        .withColumn("known_day", F.greatest("end_day", F.date_add("start_day", 1)))
+        .withColumn("known_day", F.when(F.col("end_day").isNotNull(), F.greatest("end_day", F.date_add("start_day", 1))))
     )
 
 
@@ -153,9 +159,10 @@ def followers(runs: DataFrame) -> DataFrame:
     following = F.struct("start_time", "end_time", "succeeded", "failed", "state", "pending", "run_id")
     starts = runs.select(*JOB, F.col("start_time").alias("at"), F.lit(1).alias("kind"), following.alias("started"))
     ends = runs.where("failed = 1").select("*", F.col("end_time").alias("at"), F.lit(0).alias("kind"))
-    order = Window.partitionBy(*JOB).orderBy("at", "kind").rowsBetween(1, Window.unboundedFollowing)
+    # Backwards in time, so that the frame grows row by row instead of being scanned for each row.
+    order = Window.partitionBy(*JOB).orderBy(F.desc("at"), F.desc("kind"), F.desc("started"))
     found = ends.unionByName(starts, allowMissingColumns=True).withColumn(
-        "next", F.first("started", ignorenulls=True).over(order)
+        "next", F.last("started", ignorenulls=True).over(order.rowsBetween(Window.unboundedPreceding, -1))
     )
     in_time = F.col("next.start_time") <= F.col("end_time") + F.lit(RETRY_WITHIN)
     return found.where("kind = 0").withColumn("next", F.when(in_time, F.col("next"))).drop("at", "kind", "started")

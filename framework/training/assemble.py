@@ -13,6 +13,7 @@ from framework.spec import Feature, ModelSpec, TableSpec, Task, short_hash
 from framework.stores.port import FeatureLookup
 from framework.training.data import TrainingData
 from framework.training.probe import check_label_frame
+from framework.training.sample import bounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     import pandas as pd
 
     spec = trainer.spec
-    labels = runtime.stage(trainer.label_frame(runtime, as_of, grain), grain.keys)
+    labels = runtime.stage(bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, spec.name))
     frame = runtime.store.create_training_set(
         df=labels, feature_lookups=lookups(spec, runtime, grain), label=list(spec.labels) if trainer.task is not Task.ANOMALY else None
     ).to_pandas()

@@ -10,7 +10,9 @@ where it is served. No path of the machine that trained it is written.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -189,14 +191,15 @@ def _save_raw(
     from mlflow.models import Model, ModelSignature
 
     raw = Model()
-    mlflow.pyfunc.save_model(
-        str(path),
-        python_model=str(model),
-        artifacts=dict(artifacts),
-        mlflow_model=raw,
-        signature=ModelSignature(outputs=outputs),
-        pip_requirements=list(pip_requirements),
-    )
+    with _example_optional():
+        mlflow.pyfunc.save_model(
+            str(path),
+            python_model=str(model),
+            artifacts=dict(artifacts),
+            mlflow_model=raw,
+            signature=ModelSignature(outputs=outputs),
+            pip_requirements=list(pip_requirements),
+        )
     flavor = raw.flavors["python_function"]
     # MLflow resolves both against the model's own folder; the paths of this machine would only tell tales.
     flavor["model_code_path"] = Path(flavor["model_code_path"]).name
@@ -217,18 +220,27 @@ def _save_outer(  # noqa: PLR0913, PLR0917 - one call, from one place
     import mlflow
 
     mlflow_model.artifact_path = name
-    mlflow.pyfunc.save_model(
-        path,
-        mlflow_model=mlflow_model,
-        loader_module=LOADER,
-        data_path=str(data),
-        conda_env=environment,
-        signature=signature,
-        input_example=input_example,
-    )
+    with _example_optional():
+        mlflow.pyfunc.save_model(
+            path,
+            mlflow_model=mlflow_model,
+            loader_module=LOADER,
+            data_path=str(data),
+            conda_env=environment,
+            signature=signature,
+            input_example=input_example,
+        )
     # The file has the example; forgetting it here keeps Model.log from trying it out.
     forgotten: Any = None
     mlflow_model.saved_input_example_info = forgotten
+
+
+@contextlib.contextmanager
+def _example_optional() -> Iterator[None]:
+    """Silence the one warning that asks for an example: the signature is given, nothing is inferred from it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
+        yield
 
 
 def _environment(raw: Path) -> dict[str, Any]:

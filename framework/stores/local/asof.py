@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Products below this leave room for one more addition in 64 bits.
 _ROOM = 2**62
+_NARROW = 2**31
 
 
 def asof_indices(
@@ -121,11 +122,27 @@ def _dense(left: Positions, right: Positions) -> tuple[Positions, Positions, int
 def _code(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Positions, Positions, int]:
     """Code one key column by the right side's dictionary: only what can match needs a code."""
     left, right = _same_type(left, right)
+    if pa.types.is_integer(right.type) and (dense := _integer_code(left, right)) is not None:
+        return dense
     coded = _dictionary(right)
     ours = _dictionary(left)
     known = pc.index_in(ours.dictionary, coded.dictionary)
     translate = np.append(_filled(known), -1)  # the last entry serves NULL keys, whose index is -1
     return translate[_filled(ours.indices)], _filled(coded.indices), max(len(coded.dictionary), 1)
+
+
+def _integer_code(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Positions, Positions, int] | None:
+    """Integers of a narrow range are their own codes, several times faster than a dictionary."""
+    bounds = pc.min_max(right).as_py()
+    if bounds["min"] is None or bounds["max"] - bounds["min"] >= _NARROW:
+        return None
+    low, high = bounds["min"], bounds["max"]
+    codes = []
+    for column in (left, right):
+        inside = pc.and_(pc.greater_equal(column, low), pc.less_equal(column, high))
+        moved = pc.subtract(pc.if_else(inside, column, low).cast(pa.int64()), low)
+        codes.append(_filled(_one(pc.if_else(pc.fill_null(inside, fill_value=False), moved, -1))))
+    return codes[0], codes[1], high - low + 1
 
 
 def _same_type(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

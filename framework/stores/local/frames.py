@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
@@ -133,7 +134,7 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _from_spark(frame: DataFrame) -> pa.Table:
-    table = frame.toArrow()
+    table = _rebuilt(frame.toArrow())
     metadata = {field.name: field.metadata for field in frame.schema.fields if field.metadata}
     fields = [
         field.with_metadata({key: str(value) for key, value in metadata[field.name].items()})
@@ -142,3 +143,12 @@ def _from_spark(frame: DataFrame) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields)) if metadata else table
+
+
+def _rebuilt(table: pa.Table) -> pa.Table:
+    """Copy nested columns: Java leaves the offsets of empty children out, over which delta-rs stumbles."""
+    rows = pa.array(np.arange(table.num_rows))
+    for place, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            table = table.set_column(place, field, pc.take(table.column(place).combine_chunks(), rows))
+    return table

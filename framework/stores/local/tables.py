@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from framework.stores.port import Frame
 
+__all__ = ["LocalTables", "open_delta"]
+
 Result = TypeVar("Result")
 
 # Arrow's datasets carry no types.
@@ -121,6 +123,14 @@ class LocalTables:
             table = table.filter(_filter(late, schema, name))
         # The files' own schema knows nothing of comments and keys; the log does.
         return table.select(chosen).cast(pa.schema([schema.field(column) for column in chosen]))
+
+    def frame(self, name: str, *, columns: Sequence[str] | None = None, where: Sequence[Any] | None = None) -> pa.Table:
+        """Return rows in this adapter's own form, which is Arrow; see :meth:`read`."""
+        return self.read(name, columns=columns, where=where)
+
+    def count(self, name: str) -> int:
+        """Return the number of rows, from the Delta log; 0 if the table does not exist."""
+        return self._open(name).count() if self.exists(name) else 0
 
     def spark(self, name: str) -> DataFrame:
         """Return a table's current version as a Spark DataFrame."""

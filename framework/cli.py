@@ -1,0 +1,127 @@
+"""The command line: ``health-monitor``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="health-monitor",
+    help="Production machine learning over a platform's own telemetry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Gold = Annotated[str | None, typer.Option(help="A folder of gold tables, or a gold source: simulate.", show_default="simulate")]
+Home = Annotated[Path | None, typer.Option(help="Folder of tables, MLflow and ledger.", show_default=".health-monitor")]
+AsOf = Annotated[str | None, typer.Option(help="Day to act on, YYYY-MM-DD.", show_default="newest day of the source")]
+Domains = Annotated[str | None, typer.Option(help="Domains, separated by commas.", show_default="all")]
+Models = Annotated[str | None, typer.Option(help="Models, separated by commas.", show_default="all")]
+Strict = Annotated[bool, typer.Option("--strict", help="Raise on a broken plugin instead of skipping it.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Take over what the last run of this day finished.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings.")]
+Scale = Annotated[float | None, typer.Option(help="Size of the simulated gold layer; 1 is about a million rows.", show_default="0.1")]
+From = Annotated[str | None, typer.Option("--from", help="First day to rebuild, YYYY-MM-DD.", show_default="days that can still change")]
+
+
+@app.command()
+def run(
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
+) -> None:  # fmt: skip
+    """Build features, train and score: everything, in order."""
+    _run(("features", "train", "score"), locals())
+
+
+@app.command()
+def features(
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None, first: From = None,
+) -> None:  # fmt: skip
+    """Build the feature tables of the selected models."""
+    _run(("features",), locals())
+
+
+@app.command()
+def train(
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
+) -> None:  # fmt: skip
+    """Train, judge and register the selected models; features must be there."""
+    _run(("train",), locals())
+
+
+@app.command()
+def score(
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
+) -> None:  # fmt: skip
+    """Score the day with the versions that serve."""
+    _run(("score",), locals())
+
+
+@app.command()
+def models(
+    domains: Domains = None, strict: Strict = False, cards: Annotated[Path | None, typer.Option(help="Write model cards to this folder.")] = None
+) -> None:
+    """List the models, or write their cards."""
+    from framework.command import list_models
+
+    _exit(lambda: list_models(domains, strict=strict, cards=cards))
+
+
+@app.command()
+def plugins(strict: Strict = False) -> None:
+    """List the domains, what they offer, and what could not be loaded."""
+    from framework.command import list_plugins
+
+    _exit(lambda: list_plugins(strict=strict))
+
+
+def _run(stages: tuple[str, ...], options: dict[str, Any]) -> None:
+    from framework.command import run_stages
+
+    _exit(lambda: run_stages(stages, _parsed(options), sys.argv[1:]))
+
+
+def _parsed(options: dict[str, Any]) -> dict[str, Any]:
+    """Turn words of the command line into settings; what was not given stays out."""
+    found = {k: v for k, v in options.items() if v is not None}
+    for name in ("domains", "models"):
+        if name in found:
+            found[name] = tuple(word.strip() for word in found[name].split(",") if word.strip())
+    for name in ("as_of", "first"):
+        if name in found:
+            found[name] = _day(found[name], name)
+    return found
+
+
+def _day(text: str, option: str) -> date:
+    from framework.errors import ConfigError
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(what=f"'{text}' is no day", where=f"--{option.replace('_', '-')}", fix="write YYYY-MM-DD") from error
+
+
+def _exit(work: Any) -> None:
+    """Run a command; an error of ours is one line on stderr and exit 2."""
+    from framework.errors import HealthMonitorError
+
+    try:
+        code = work()
+    except HealthMonitorError as error:
+        typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
+        code = 2
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

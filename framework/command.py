@@ -1,0 +1,133 @@
+"""What the commands do: settings, runtime, stages, and the closing table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from framework.config import load_settings
+from framework.plugins import Registry, discover
+from framework.results import UnitResult
+
+if TYPE_CHECKING:
+    from framework.runtime import Runtime
+
+
+def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Sequence[str]) -> int:
+    """Run stages with settings from options, environment and file.
+
+    Args:
+        stages: Stages in order.
+        options: Typed command-line options; ``config``, ``resume`` and ``first`` are not settings.
+        arguments: The words after the program's name, for the command that resumes.
+
+    Returns:
+        Exit code: 0, or 1 if a unit failed.
+    """
+    from framework import logging
+    from framework.stores.local.opening import open_local
+
+    began = time.perf_counter()
+    given = {k: v for k, v in options.items() if k not in ("config", "resume", "first")}
+    settings = load_settings(given, options.get("config"))
+    logging.configure(console=sys.stderr.isatty())
+    plugins = discover(strict=settings.strict)
+    _name_broken(plugins)
+    runtime = open_local(settings, plugins)
+    results = _with_progress(runtime, stages, options)
+    from framework.report import closing_table, time_table
+
+    out = Console(width=None if sys.stdout.isatty() else 200)
+    out.print(closing_table(results, plugins, runtime.as_of))
+    out.print(time_table(results, time.perf_counter() - began))
+    failures = [r for r in results if r.status == "failed"]
+    if failures:
+        words = [w for w in arguments if w != "--resume"]
+        out.print(f"{len(failures)} failed. Resume just that: [bold]health-monitor {' '.join(words)} --resume[/bold]")
+    return 1 if failures else 0
+
+
+def _with_progress(runtime: Runtime, stages: Sequence[str], options: Mapping[str, Any]) -> list[UnitResult]:
+    """Run the pipeline under a live display on a terminal, and under log lines elsewhere."""
+    from framework.pipeline import Pipeline
+
+    resume = bool(options.get("resume"))
+    first = options.get("first")
+    if not sys.stderr.isatty():
+        return Pipeline(runtime, resume=resume, first=first).run(stages)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def listen(unit: str, result: UnitResult | None) -> None:
+            progress.update(task, description=unit)
+            if result is not None:
+                progress.advance(task)
+
+        pipeline = Pipeline(runtime, resume=resume, first=first, listen=listen)
+        progress.update(task, total=len(pipeline.units(stages)))
+        return pipeline.run(stages)
+
+
+def list_models(domains: str | None, *, strict: bool, cards: Path | None) -> int:
+    """Print the models of the loaded domains, or write one card each.
+
+    Args:
+        domains: Comma-separated filter, or ``None``.
+        strict: Raise on a broken plugin.
+        cards: Folder for the cards, or ``None`` to print the list.
+
+    Returns:
+        Exit code.
+    """
+    plugins = discover(strict=strict)
+    _name_broken(plugins)
+    chosen = plugins.select_models([d.strip() for d in domains.split(",")] if domains else (), ())
+    if cards is not None:
+        from framework.report import write_cards
+
+        for file in write_cards(plugins, chosen, cards):
+            Console().print(str(file))
+        return 0
+    table = Table("model", "domain", "type", "algorithm", "unit", "horizon", "question")
+    for name in chosen:
+        offer = plugins.trainers[name]
+        spec = offer.item.spec
+        table.add_row(name, offer.domain, str(offer.item.task), str(spec.algorithm), spec.unit, str(spec.horizon), spec.question)
+    Console().print(table)
+    return 0
+
+
+def list_plugins(*, strict: bool) -> int:
+    """Print the loaded domains and what they offer, and the broken ones with their error.
+
+    Args:
+        strict: Raise on a broken plugin.
+
+    Returns:
+        Exit code: 1 if a plugin is broken.
+    """
+    plugins = discover(strict=strict)
+    table = Table("domain", "from", "offers")
+    kinds = {"gold sources": plugins.sources, "feature tables": plugins.builders, "models": plugins.trainers}
+    kinds |= {"scorers": plugins.scorers, "alert sinks": plugins.sinks}
+    for domain, origin in plugins.domains.items():
+        offers = [f"{sum(o.domain == domain for o in found.values())} {kind}" for kind, found in kinds.items()]
+        table.add_row(domain, origin, ", ".join(o for o in offers if not o.startswith("0 ")))
+    Console().print(table)
+    _name_broken(plugins)
+    return 1 if plugins.broken else 0
+
+
+def _name_broken(plugins: Registry) -> None:
+    console = Console(stderr=True)
+    for name, error in plugins.broken.items():
+        console.print(f"[yellow]domain '{name}' cannot be loaded and is skipped:[/yellow] {error}", highlight=False)

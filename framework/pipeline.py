@@ -1,0 +1,164 @@
+"""The stages of a run: features, train, score. Units are independent: gather, never abort."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import structlog
+
+from framework.errors import HealthMonitorError
+from framework.features import FeatureBuilder
+from framework.gold import Days
+from framework.logging import get_logger
+from framework.quarantine import Profile, quarantine
+from framework.results import Ledger, Status, UnitResult
+
+if TYPE_CHECKING:
+    from framework.runtime import Runtime
+
+STAGES = ("features", "train", "score")
+LEDGER = "run_ledger"
+
+Listener = Callable[[str, UnitResult | None], None]
+"""Called with a unit before it starts (``None``) and with its result."""
+
+
+class Pipeline:
+    """Runs stages for the selected models, writing each unit's result to the ledger as it happens.
+
+    Args:
+        runtime: The runtime.
+        resume: Take over results of the latest run of the same day and inputs.
+        first: First day of features to rebuild; ``None`` for the days that can still change.
+        listen: Told of each unit; a progress display.
+    """
+
+    def __init__(self, runtime: Runtime, *, resume: bool = False, first: date | None = None, listen: Listener | None = None) -> None:
+        self._runtime = runtime
+        self._first = first
+        self._listen = listen or (lambda unit, result: None)
+        self.results: list[UnitResult] = []
+        self.models = runtime.plugins.select_models(runtime.settings.domains, runtime.settings.models)
+        self._ledger = Ledger(
+            runtime.tables,
+            runtime.feature_table(LEDGER),
+            run_id=runtime.run_id,
+            as_of=runtime.as_of,
+            inputs={"gold": runtime.settings.gold, "seed": str(runtime.settings.seed)},
+        )
+        self._finished = self._ledger.finished() if resume else {}
+
+    def run(self, stages: Sequence[str] = STAGES) -> list[UnitResult]:
+        """Run stages in order.
+
+        Args:
+            stages: Some of ``features``, ``train``, ``score``.
+
+        Returns:
+            One result per unit; a failed one is among them and stops nothing that does not need it.
+        """
+        with structlog.contextvars.bound_contextvars(run_id=self._runtime.run_id, as_of=str(self._runtime.as_of)):
+            for stage in stages:
+                getattr(self, f"_{stage}")()
+        return self.results
+
+    def units(self, stages: Sequence[str] = STAGES) -> list[str]:
+        """Return the units that :meth:`run` will do, for a progress display."""
+        found = [f"features:{name}" for name in self._tables()] if "features" in stages else []
+        return found + [f"{stage}:{model}" for stage in stages if stage != "features" for model in self.models]
+
+    def _tables(self) -> list[str]:
+        """Feature tables of the selected models, each once, in lookup order."""
+        trainers = self._runtime.plugins.trainers
+        return list(dict.fromkeys(k.table for m in self.models for k in trainers[m].item.spec.lookups))
+
+    def _features(self) -> None:
+        for name in self._tables():
+            self._do("features", name, lambda name=name: self._build(name))  # type: ignore[misc]
+
+    def _train(self) -> None:
+        for model in self.models:
+            trainer = self._runtime.plugins.trainers[model].item
+            self._do("train", model, lambda t=trainer: t().train(self._runtime, self._runtime.as_of))  # type: ignore[misc]
+
+    def _score(self) -> None:
+        for model in self.models:
+            self._do("score", model, lambda model=model: self._score_one(model))  # type: ignore[misc]
+
+    def _score_one(self, model: str) -> UnitResult:
+        if model not in self._runtime.plugins.scorers:
+            return UnitResult(stage="score", name=model, status=Status.SKIPPED, reason="no scorer is registered for it")
+        result: UnitResult = self._runtime.plugins.scorers[model].item().score(self._runtime, self._runtime.as_of)
+        return result
+
+    def _build(self, name: str) -> UnitResult:
+        runtime = self._runtime
+        builder: FeatureBuilder = runtime.plugins.builders[name].item()
+        missing = runtime.profiler.why_missing(builder.table.needs)
+        if missing:
+            return UnitResult(stage="features", name=name, status=Status.SKIPPED, reason=missing)
+        remarks = self._check_inputs(builder)
+        days = Days(self._first, runtime.as_of) if self._first else builder.plan(runtime, runtime.as_of)
+        built = builder.build(runtime, days)
+        return UnitResult(
+            stage="features", name=name, status=Status.DONE, rows=built.written, reason="; ".join(remarks), seconds=built.seconds
+        )
+
+    def _check_inputs(self, builder: FeatureBuilder) -> list[str]:
+        """Quarantine bad rows of the gold tables that a builder reads, and remark on what is odd."""
+        runtime = self._runtime
+        remarks = []
+        for name in sorted({need.partition(".")[0] for need in builder.table.needs}):
+            profile = runtime.profiler.profile(name)
+            quarantine(runtime, runtime.gold(), profile)
+            remarks += _oddities(profile)
+        return remarks
+
+    def _do(self, stage: str, name: str, work: Callable[[], UnitResult]) -> None:
+        unit = f"{stage}:{name}"
+        log = get_logger().bind(stage=stage, unit=name)
+        if unit in self._finished:
+            self.results.append(self._finished[unit])
+            self._listen(unit, self._finished[unit])
+            log.info("unit_resumed")
+            return
+        self._listen(unit, None)
+        began = time.perf_counter()
+        with _named(stage, name, began) as failure:
+            result = work()
+        if failure:
+            result = failure[0]
+        self.results.append(result)
+        self._ledger.record(result, self._runtime.clock.now())
+        report = log.error if result.status is Status.FAILED else log.info
+        report("unit_finished", status=str(result.status), rows=result.rows, seconds=round(result.seconds, 2), reason=result.reason)
+        self._listen(unit, result)
+
+
+@contextlib.contextmanager
+def _named(stage: str, name: str, began: float) -> Iterator[list[UnitResult]]:
+    """Turn an exception of a unit into its failed result; the others go on."""
+    failure: list[UnitResult] = []
+    try:
+        yield failure
+    except Exception as error:  # noqa: BLE001 - a unit may fail in any way; the result names it
+        if not isinstance(error, HealthMonitorError):
+            get_logger().error("unexpected_error", stage=stage, unit=name, traceback=traceback.format_exc())
+        # A foreign error may carry a whole query plan: its first line goes to the table, all of it to the log.
+        first = (str(error).splitlines() or [""])[0][:300]
+        reason = str(error) if isinstance(error, HealthMonitorError) else f"{type(error).__name__}: {first}"
+        failure.append(
+            UnitResult(stage=stage, name=name, status=Status.FAILED, reason=reason, seconds=time.perf_counter() - began)
+        )
+
+
+def _oddities(profile: Profile) -> list[str]:
+    found = [f"{rows} rows of {profile.table} in quarantine ({reason})" for reason, rows in sorted(profile.bad.items())]
+    found += [f"{profile.table}.{column}: unknown {', '.join(values)}" for column, values in profile.unknown.items()]
+    return found
+

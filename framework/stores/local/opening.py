@@ -1,0 +1,195 @@
+"""Opens the embedded runtime: Spark booting in the background, Delta tables, MLflow on SQLite."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framework.clock import Clock
+from framework.config import Settings
+from framework.plugins import Registry
+from framework.runtime import Runtime
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from framework.registry import ModelRegistry
+    from framework.stores.local.jvm import Gateway
+
+MEMORY = "2g"
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+
+
+def spark_conf(cores: int) -> dict[str, str]:
+    """Return the settings of a local session, tuned for many small queries on few cores."""
+    return {
+        "spark.master": f"local[{cores}]",
+        "spark.app.name": "health-monitor",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(cores),
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.driver.maxResultSize": "0",
+    }
+
+
+class LocalSpark:
+    """The process's one Spark session; its JVM boots while Python goes on."""
+
+    def __init__(self, memory: str = MEMORY) -> None:
+        self._memory = memory
+        self._gateway: Gateway | None = None
+
+    def boot(self) -> None:
+        """Start the JVM, unless a session or a JVM is there already."""
+        from framework.stores.local.jvm import start_gateway
+
+        if self._gateway is None and not _active():
+            self._gateway = start_gateway(spark_conf(max(1, min(os.cpu_count() or 1, 8))), self._memory)
+
+    def session(self) -> SparkSession:
+        """Return the session, waiting for the JVM if it still boots."""
+        import logging
+
+        from pyspark.sql import SparkSession
+
+        # pyspark logs each failed query with its whole plan as JSON; the error itself carries the plan already.
+        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+        if not _active():
+            self.boot()
+            if self._gateway is not None:
+                self._gateway.connect()
+        return SparkSession.builder.getOrCreate()
+
+
+def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None) -> Runtime:
+    """Open the embedded runtime below ``settings.home``; returns at once, the rest happens when needed.
+
+    Args:
+        settings: The settings.
+        plugins: What the loaded domains offer.
+        clock: A frozen clock for tests; the machine's by default.
+
+    Returns:
+        The runtime.
+    """
+    from framework.stores.local.delta import open_delta
+    from framework.stores.local.frames import to_arrow
+    from framework.stores.local.store import LocalFeatureStore
+    from framework.stores.local.tables import LocalTables
+
+    os.environ.update(_QUIET)
+    home = Path(settings.home).expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    spark = LocalSpark()
+    spark.boot()
+    registry = _in_background(lambda: _open_registry(home, settings))
+    tables = LocalTables(home / "tables", spark.session)
+    return Runtime(
+        settings=settings,
+        plugins=plugins,
+        clock=clock or Clock(),
+        tables=tables,
+        store=LocalFeatureStore(tables, spark.session),
+        open_registry=registry,
+        open_spark=spark.session,
+        to_arrow=to_arrow,
+        stage=to_arrow,
+        open_delta=lambda path: open_delta(spark.session(), path),
+        keep=Staging(home / "staging", spark.session).keep,
+        run_id=uuid.uuid4().hex[:12],
+    )
+
+
+class Staging:
+    """Frames kept for the rest of the process as parquet files, in a folder of their own.
+
+    Args:
+        root: Folder of all processes' stagings; what ended processes left there is removed.
+        spark: The session.
+    """
+
+    def __init__(self, root: Path, spark: Callable[[], SparkSession]) -> None:
+        self._spark = spark
+        self._folder = root / str(os.getpid())
+        self._kept: dict[str, Path] = {}
+        for left in root.glob("*"):
+            if left.name == str(os.getpid()) or not Path(f"/proc/{left.name}").exists():
+                shutil.rmtree(left, ignore_errors=True)
+
+    def keep(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
+        """Return a frame, computed on the first call with its name."""
+        import pyarrow.parquet as pq
+
+        from framework.stores.local.frames import to_arrow
+
+        if name not in self._kept:
+            if not self._kept:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+            file = self._folder / f"{len(self._kept)}.parquet"
+            pq.write_table(to_arrow(make()), file)
+            self._kept[name] = file
+        return self._spark().read.parquet(str(self._kept[name]))
+
+
+def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
+    import logging
+
+    import mlflow
+
+    from framework.registry import ModelRegistry
+
+    # MLflow reports each table migration and each registered version at INFO; our own log says what matters.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    uri = f"sqlite:///{home / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    registry = ModelRegistry(settings.schema_path, (home / "artifacts").as_uri())
+    registry.client.search_experiments(max_results=1)  # creates the database now, while Spark boots
+    return registry
+
+
+def _in_background(make: Callable[[], ModelRegistry]) -> Callable[[], ModelRegistry]:
+    """Start making something in a thread; the returned function waits for it, and raises what it raised."""
+    made: list[ModelRegistry] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            made.append(make())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name="open-registry", daemon=True)
+    thread.start()
+
+    def wait() -> ModelRegistry:
+        thread.join()
+        if failed:
+            raise failed[0]
+        return made[0]
+
+    return wait
+
+
+def _active() -> bool:
+    import sys
+
+    if "pyspark" not in sys.modules:
+        return False
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() is not None
