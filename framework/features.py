@@ -144,14 +144,11 @@ class FeatureBuilder(ABC):
 
     def _rows(self, gold: GoldView, days: Days) -> DataFrame:
         """Return the hole's rows, restricted to keys that are set and to the declared columns and types."""
-        from pyspark.sql import functions as F
-
-        frame = self.features(gold, days)
-        for key in self.table.primary_key:
-            frame = frame.where(F.col(key).isNotNull())
-        typed = [F.col(k).cast("string") for k in self.table.keys]
-        typed.append(F.col(self.table.time).cast(self.table.time_type))
-        return frame.select(*typed, *(F.col(c.name).cast(c.type) for c in self.table.features))
+        table = self.table
+        frame = self.features(gold, days).where(" AND ".join(f"{key} IS NOT NULL" for key in table.primary_key))
+        typed = [f"CAST({key} AS string) AS {key}" for key in table.keys]
+        typed.append(f"CAST({table.time} AS {table.time_type}) AS {table.time}")
+        return frame.selectExpr(*typed, *(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.features))
 
     def _collect(self, runtime: Runtime, days: Days, known: date) -> pd.DataFrame:
         gold = runtime.gold(Days(days.earlier(self.history).start, known))
@@ -175,14 +172,27 @@ class DailyFeatures(FeatureBuilder, abstract=True):
 
     def features(self, gold: GoldView, days: Days) -> DataFrame:
         """Return dense rows of ``days`` with every declared column."""
-        from pyspark.sql import functions as F
+        return self._dense(gold, days, self.table)
 
-        measures = daily_measures(self.events(gold), self.table)
-        empties = {c.name: c.empty for c in self.table.columns if c.stage == "day"}
-        dense = dense_days(measures, self.table.keys, days.end, self.idle_days, empties)
-        dense = dense.select("*", F.col(DAY).alias(self.table.time), F.expr(f"unix_date({DAY})").alias("__day"))
-        rows = apply_rows(dense, self.table, entity=self.table.keys, order="__day", over="days")
-        return _within(rows, F.col(DAY), days)
+    @final
+    def facts(self, gold: GoldView, *names: str) -> DataFrame:
+        """Return some columns as of every day, to compare a later event with: a deadline, a usual duration.
+
+        Args:
+            gold: Gold as known at the end of its last day.
+            names: Columns of the table, hidden ones included.
+
+        Returns:
+            Keys, time and the columns, each computed from events up to its day.
+        """
+        rows = self._dense(gold, gold.days, self.table.only(names))
+        return rows.select(*self.table.primary_key, *names)
+
+    def _dense(self, gold: GoldView, days: Days, table: TableSpec) -> DataFrame:
+        measures = daily_measures(self.events(gold), table)
+        dense = dense_days(measures, table, days.end, self.idle_days)
+        dense = dense.selectExpr("*", f"{DAY} AS {table.time}", f"unix_date({DAY}) AS __day")
+        return _within(apply_rows(dense, table, entity=table.keys, order="__day", over="days"), DAY, days)
 
 
 class EventFeatures(FeatureBuilder, abstract=True):
@@ -199,10 +209,8 @@ class EventFeatures(FeatureBuilder, abstract=True):
 
     def features(self, gold: GoldView, days: Days) -> DataFrame:
         """Return the kept events of ``days`` with every declared column."""
-        from pyspark.sql import functions as F
-
         rows = apply_rows(self.events(gold), self.table, entity=self.entity, order=self.table.time, over="events")
-        return _within(rows.where(self.keep), F.to_date(self.table.time), days)
+        return _within(rows.where(self.keep), f"to_date({self.table.time})", days)
 
 
 def arrow_schema(table: TableSpec) -> pa.Schema:
@@ -230,11 +238,9 @@ def _same_formulas(stored: pa.Schema, table: TableSpec) -> bool:
     return True
 
 
-def _within(frame: DataFrame, day: Any, days: Days) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    kept = frame.where(day <= F.lit(days.end))
-    return kept if days.start is None else kept.where(day >= F.lit(days.start))
+def _within(frame: DataFrame, day: str, days: Days) -> DataFrame:
+    since = f" AND {day} >= DATE'{days.start}'" if days.start else ""
+    return frame.where(f"{day} <= DATE'{days.end}'{since}")
 
 
 def _differing(left: pd.DataFrame, right: pd.DataFrame, table: TableSpec) -> list[str]:

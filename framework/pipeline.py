@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -133,6 +134,7 @@ class Pipeline:
             result = work()
         if failure:
             result = failure[0]
+        result = dataclasses.replace(result, seconds=time.perf_counter() - began)
         self.results.append(result)
         self._ledger.record(result, self._runtime.clock.now())
         report = log.error if result.status is Status.FAILED else log.info

@@ -108,6 +108,7 @@ class Runtime:
         Args:
             days: The range; ``None`` for all of history up to :attr:`as_of`.
         """
+        _ = self.spark  # column functions need a session, before any table is read
         tables = self.plugins.gold_tables()
         return GoldView(
             self._opened[0], tables, days or Days(None, self.as_of), self.options, self.keep, self.settings.time_zone

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
@@ -169,6 +169,16 @@ class TableSpec:
         raise SpecError(
             what=f"no feature '{name}'", where=self.name, fix=nearest(name, [c.name for c in self.features])
         )
+
+    def only(self, names: Iterable[str]) -> TableSpec:
+        """Return the table reduced to some columns and what their formulas refer to."""
+        declared = {c.name for c in self.columns}
+        wanted, left = set(), [self.feature(n) for n in names]
+        while left:
+            column = left.pop()
+            wanted.add(column.name)
+            left += [self.feature(n) for n in column.refers_to(declared) - wanted]
+        return dataclasses.replace(self, columns=tuple(c for c in self.columns if c.name in wanted))
 
     def inputs_of(self, name: str) -> tuple[str, ...]:
         """Return the gold columns that a feature rests on, those of its ingredients included."""

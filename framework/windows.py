@@ -31,37 +31,35 @@ def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    measures = [F.expr(c.sql).cast(c.type).alias(c.name) for c in table.columns if c.stage == "day"]
+    measures = [F.expr(_typed(c, c.sql)) for c in table.columns if c.stage == "day"]
     return events.groupBy(*table.keys, DAY).agg(*measures)
 
 
-def dense_days(
-    measures: DataFrame, keys: Sequence[str], last_day: date, idle_days: int, empties: dict[str, float | None]
-) -> DataFrame:
+def dense_days(measures: DataFrame, table: TableSpec, last_day: date, idle_days: int) -> DataFrame:
     """Fill the calendar: each day with events also stands for the silent days after it.
 
     Args:
-        measures: One row per entity and day with events.
-        keys: Entity keys.
+        measures: One row per entity and day with events, from :func:`daily_measures`.
+        table: Says what each measure is on a silent day.
         last_day: No row is made after this day.
         idle_days: How many silent days an entity keeps its row.
-        empties: What a measure is on a silent day, by column.
 
     Returns:
         The measures with the silent days added.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    following = F.lead(DAY).over(Window.partitionBy(*keys).orderBy(DAY))
+    keys = ", ".join(table.keys)
+    following = F.expr(f"lead({DAY}) OVER (PARTITION BY {keys} ORDER BY {DAY})")
     until = F.least(F.date_add(DAY, idle_days), F.coalesce(F.date_sub(following, 1), F.lit(last_day)), F.lit(last_day))
-    spread = measures.withColumn("__until", until).where(F.col("__until") >= F.col(DAY))
-    spread = spread.select("*", F.posexplode(F.sequence(F.col(DAY), F.col("__until"))).alias("__silent", "__filled"))
-    columns = [
-        F.when(F.col("__silent") == 0, F.col(name)).otherwise(F.lit(empty)).cast(spread.schema[name].dataType).alias(name)
-        for name, empty in empties.items()
+    spread = measures.withColumn("__until", until).where(f"__until >= {DAY}")
+    spread = spread.selectExpr("*", f"posexplode(sequence({DAY}, __until)) AS (__silent, __filled)")
+    filled = [
+        f"CAST(CASE WHEN __silent = 0 THEN {c.name} ELSE {'NULL' if c.empty is None else c.empty} END AS {c.type}) AS {c.name}"
+        for c in table.columns
+        if c.stage == "day"
     ]
-    return spread.select(*keys, F.col("__filled").alias(DAY), *columns)
+    return spread.selectExpr(*table.keys, f"__filled AS {DAY}", *filled)
 
 
 def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], order: str, over: str) -> DataFrame:
@@ -78,13 +76,16 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
     Returns:
         The frame with every declared column, hidden ones included.
     """
-    from pyspark.sql import functions as F
-
     for layer in table.layers():
         added = [c for c in layer if c.stage == "row"]
         if added:
-            frame = frame.select("*", *(F.expr(_sql(c, entity, order, over)).cast(c.type).alias(c.name) for c in added))
+            frame = frame.selectExpr("*", *(_typed(c, _sql(c, entity, order, over)) for c in added))
     return frame
+
+
+def _typed(column: Feature, sql: str) -> str:
+    """Return one SQL text per column: each function call from Python would be a message to the JVM."""
+    return f"CAST({sql} AS {column.type}) AS {column.name}"
 
 
 def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:

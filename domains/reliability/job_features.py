@@ -59,6 +59,24 @@ def share_of_last(number: int) -> Feature:
     return derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
 
 
+def share_of_last_days(number: int) -> Feature:
+    """Declare the share of days with a failure among a job's last active days of a quarter, smoothed."""
+    last = f"slice(reverse(sort_array(collect_list(day_outcome) {{w}})), 1, {number})"
+    sql = f"(aggregate({last}, 0.5D, (total, day) -> total + day.failed)) / (size({last}) + 1)"
+    says = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
+    return derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
+
+
+def fading_share(half_life: int) -> Feature:
+    """Declare the share of active days with a failure, where a day counts half as much after its half-life."""
+    weight = f"pow(0.5D, (__day - day.at) / {half_life}.0D)"
+    days_seen = "collect_list(day_outcome) {w}"
+    bad = f"aggregate({days_seen}, 0.5D, (total, day) -> total + day.failed * {weight})"
+    every = f"aggregate({days_seen}, 1D, (total, day) -> total + {weight})"
+    says = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
+    return derived(f"failed_day_share_fading_{half_life}d", f"{bad} / {every}", window=QUARTER, says=says, unit="share")
+
+
 DAY = (
     count("runs", "count(end_time)", says="runs that ended"),
     count("decided", "sum(decided)", says="runs that succeeded or failed"),
@@ -80,6 +98,15 @@ DAY = (
         hidden=True,
         type="array<struct<at:timestamp,failed:int>>",
     ),
+    daily(
+        "day_outcome",
+        "CASE WHEN max(decided) = 1 THEN struct(unix_date(day) AS at, max(failed) AS failed) END",
+        says="outcome of the day",
+        hidden=True,
+        type="struct<at:int,failed:int>",
+    ),
+    count("long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True),
+    count("long_ended", "sum(long_ended)", says="runs first seen on an earlier day", hidden=True),
     values("seconds", SUCCESSFUL, needs=OUTCOME),
     values("first_hours", "end_hours", needs=OUTCOME),
     daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
@@ -92,6 +119,14 @@ ACTIVITY = (
     total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
     total("active_days_7d", "active", window=WEEK, says="days with a run, last 7 days", unit="days"),
     total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    derived(
+        "running_runs",
+        "greatest(sum(long_started) {w} - sum(long_ended) {w}, 0)",
+        window=MAX_RUN,
+        says="runs still running at the end of the day",
+        unit="runs",
+    ),
+    rate("runs_per_active_day_28d", "runs", "active", window=MONTH, says="runs per active day, last 28 days", unit="runs"),
     days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
     *(lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True) for n in (6, 13, 20, 27)),
     derived(
@@ -116,8 +151,19 @@ FAILURES = (
         window=MONTH,
         says="share of active days with a failed run, last 28 days, add-one smoothed",
     ),
+    smoothed_rate(
+        "failed_day_share_90d",
+        "failure_day",
+        "decided_day",
+        window=QUARTER,
+        says="share of active days with a failed run, last 90 days, add-one smoothed",
+    ),
     share_of_last(3),
     share_of_last(10),
+    share_of_last_days(5),
+    share_of_last_days(10),
+    fading_share(10),
+    fading_share(21),
     days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
     days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
     rate("retry_success_rate_28d", "retries_won", "retries_made", window=MONTH, says="share of runs after a failure that succeeded"),
@@ -185,12 +231,18 @@ class ReliabilityFeatures(DailyFeatures):
     )
 
     def events(self, gold: GoldView) -> DataFrame:
-        """Return ended runs on the day they ended, first runs and retries on the day they were certain."""
+        """Return runs on the day they ended and were first seen, first runs and retries when they were certain."""
         from pyspark.sql import functions as F
 
         runs = with_runtime(gold, job_runs(gold))
         first = with_breach(first_runs(gold, runs), window=QUARTER.days, share=DEADLINE_SHARE)
+        long = F.coalesce(F.col("seen_day") < F.col("end_day"), F.lit(True))
         ended = runs.where("end_time IS NOT NULL").withColumn("day", F.col("end_day"))
+        ended = ended.withColumn("long_ended", (long & (F.date_diff("end_day", "seen_day") < MAX_RUN.days)).cast("int"))
+        seen = runs.where(long).selectExpr(*JOB, "seen_day AS day", "1 AS long_started")
         opening = first.where("known_day IS NOT NULL").selectExpr(*JOB, "known_day AS day", "end_hours", "sla_hours", "breached")
         again = retries(followers(runs)).selectExpr(*JOB, "to_date(known_time) AS day", "retry_succeeded")
-        return ended.unionByName(opening, allowMissingColumns=True).unionByName(again, allowMissingColumns=True)
+        events = ended
+        for more in (seen, opening, again):
+            events = events.unionByName(more, allowMissingColumns=True)
+        return events

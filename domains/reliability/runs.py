@@ -41,7 +41,8 @@ def fold(gold: GoldView) -> DataFrame:
         gold: Gold as known at the end of its last day.
 
     Returns:
-        Keys, ``start_time``, ``end_time`` (NULL while it runs), ``start_day``, ``end_day``, ``seconds``, ``state``,
+        Keys, ``start_time``, ``end_time`` (NULL while it runs), ``start_day``, ``end_day``, ``seen_day`` (first
+        slice known), ``seconds``, ``state``,
         ``succeeded`` and ``failed`` (0/1; NULL without a decided outcome: running, cancelled, skipped, blocked,
         unknown), ``decided`` (0/1), ``pending`` (still running),
         ``trigger_type``, ``termination_code``, ``compute_ids`` and ``known_at``.
@@ -51,6 +52,7 @@ def fold(gold: GoldView) -> DataFrame:
     final = F.struct("period_end_time", "result_state", "run_duration_seconds", "termination_code")
     folded = gold.fact_job_run_timeline.groupBy(*RUN).agg(
         F.min("period_start_time").alias("first_start"),
+        F.min("period_end_time").alias("first_end"),
         F.max("period_end_time").alias("last_end"),
         F.max(F.when(F.col("result_state").isNotNull(), final)).alias("final"),
         F.max("trigger_type").alias("trigger_type"),
@@ -69,6 +71,7 @@ def fold(gold: GoldView) -> DataFrame:
         F.col("final.period_end_time").alias("end_time"),
         F.to_date(start).alias("start_day"),
         F.to_date("final.period_end_time").alias("end_day"),
+        F.to_date("first_end").alias("seen_day"),
         F.coalesce(
             F.col("final.run_duration_seconds").cast("double"),
             # Whole seconds, as the source reports them: sums of them are exact.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from domains.reliability.job_features import LATE_SHARE, ReliabilityFeatures
+from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.runs import JOB, OUTCOME, RETRY_WITHIN, RUN, SLICE, first_runs, followers, job_runs
 from framework.labels import LABEL_KNOWN_AT, label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
@@ -22,16 +22,16 @@ MIN_ACTIVE_DAYS = 8
 
 
 def boosted_trees(**overrides: Any) -> Any:
-    """Return small, strongly regularised boosted trees: a job has a few hundred days at most."""
+    """Return many slow trees that each see a fifth of the columns: features overlap, and rows are few."""
     from xgboost import XGBClassifier
 
     settings = {
-        "n_estimators": 200,
-        "max_depth": 3,
-        "learning_rate": 0.03,
+        "n_estimators": 500,
+        "learning_rate": 0.01,
+        "max_depth": 4,
         "min_child_weight": 5,
         "subsample": 0.8,
-        "colsample_bytree": 0.5,
+        "colsample_bytree": 0.2,
         "reg_lambda": 5.0,
         "n_jobs": 2,
         "random_state": 7,
@@ -136,9 +136,8 @@ class SlaBreachPredictor(ClassificationTrainer):
         """Label days of regular jobs by the end of the next day's first run, against the deadline as of the day."""
         promised = (
             ReliabilityFeatures()
-            .features(gold, gold.days)
+            .facts(gold, "active_days_28d", "deadline_hours")
             .where(f"active_days_28d >= {MIN_ACTIVE_DAYS} AND deadline_hours IS NOT NULL")
-            .select(*JOB, "run_date", "deadline_hours")
         )
         first = first_runs(gold, job_runs(gold)).where("end_time IS NOT NULL OR pending")
         return label_within(
@@ -208,7 +207,7 @@ class PipelineHealthScorer(RegressionTrainer):
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:
         """Label days by the share of bad runs in the week after, with "late" as it was known on the day."""
-        usual = ReliabilityFeatures().features(gold, gold.days).select(*JOB, "run_date", f"p{round(LATE_SHARE * 100)}_seconds_28d")
+        usual = ReliabilityFeatures().facts(gold, "p95_seconds_28d")
         runs = job_runs(gold).where("decided = 1 OR pending")
         bad = "CASE WHEN failed = 1 OR seconds > p95_seconds_28d THEN 1.0 WHEN decided = 1 THEN 0.0 END"
         return label_within(

@@ -126,8 +126,7 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     if trainer.task is not Task.ANOMALY:
         check_label_frame(
             frame[[*grain.primary_key, *spec.labels, KNOWN]],
-            keys=grain.keys,
-            time=grain.time,
+            grain=grain,
             labels=spec.labels,
             horizon=spec.horizon,
             model=spec.name,
@@ -136,8 +135,7 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     kept = frame[found].reset_index(drop=True)
     if kept.empty:
         return f"none of {len(frame)} labelled rows has features"
-    moment = pd.to_datetime(kept[grain.time])
-    kept["_day"] = (moment.dt.tz_convert("UTC").dt.tz_localize(None) if moment.dt.tz else moment).dt.normalize()
+    kept["_day"] = pd.to_datetime(kept[grain.time], utc=True).dt.tz_localize(None).dt.normalize()
     return Rows(
         frame=kept, known_at=kept[KNOWN].dt.tz_localize(None), labels=labels, without_features=int((~found).sum())
     )

@@ -18,7 +18,7 @@ PRIMARY = {
     Task.MULTILABEL: "macro_average_precision",
     Task.ANOMALY: "average_precision",
 }
-RESAMPLES = 200
+RESAMPLES = 100
 LARGE = 20_000
 
 
@@ -123,7 +123,7 @@ def _interval(
     codes, days = np.unique(day.to_numpy(), return_inverse=True)
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(RESAMPLES if len(truth) <= LARGE else RESAMPLES // 4):
+    for _ in range(RESAMPLES if len(truth) <= LARGE else RESAMPLES // 2):
         weight = np.bincount(rng.integers(0, len(codes), len(codes)), minlength=len(codes))[days].astype(float)
         model, beside = (_primary(task, truth, a, weight) for a in (answer, baseline))
         if np.isfinite(model) and np.isfinite(beside):

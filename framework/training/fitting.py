@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from framework.training.data import TrainingData
 
-IMPORTANCE_ROWS = 500
+IMPORTANCE_ROWS = 300
 ISOTONIC_FROM = 1_000
 REASONS = 3
 
@@ -79,7 +79,7 @@ def importance(estimator: Any, data: TrainingData, truth: np.ndarray, scoring: s
     if len(set(truth[some])) < 2:  # noqa: PLR2004 - nothing to tell apart
         return flat
     found = permutation_importance(
-        estimator, rows.iloc[some], truth[some], scoring=scoring, n_repeats=2, random_state=data.seed
+        estimator, rows.iloc[some], truth[some], scoring=scoring, n_repeats=1, random_state=data.seed
     ).importances_mean
     top = float(found.max())
     return {n: max(0.0, float(v)) / top for n, v in zip(data.inputs, found, strict=True)} if top > 0 else flat

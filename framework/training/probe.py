@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from framework.errors import LabelError, LeakageError
-from framework.spec import Task
+from framework.spec import TableSpec, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,14 +18,13 @@ ENOUGH_ROWS = 50
 
 
 def check_label_frame(
-    frame: pd.DataFrame, *, keys: Sequence[str], time: str, labels: Sequence[str], horizon: timedelta, model: str
+    frame: pd.DataFrame, *, grain: TableSpec, labels: Sequence[str], horizon: timedelta, model: str
 ) -> None:
     """Check the label frame's contract: columns, unique keys, and labels known only after their window.
 
     Args:
-        frame: Keys, time, labels and ``label_known_at`` (NaT = not settled yet).
-        keys: Entity keys.
-        time: Time key; a day stands for its end.
+        frame: Keys, time, labels and ``label_known_at`` (UTC; NaT = not settled yet).
+        grain: Declaration of keys and time; a day stands for its end.
         labels: Label columns.
         horizon: Length of the label window.
         model: For messages.
@@ -36,21 +35,22 @@ def check_label_frame(
     """
     import pandas as pd
 
-    expected = {*keys, time, *labels, "label_known_at"}
+    time = grain.time
+    expected = {*grain.primary_key, *labels, "label_known_at"}
     if set(frame.columns) != expected:
         raise LabelError(
             what=f"columns are {sorted(frame.columns)}, expected exactly {sorted(expected)}",
             where=f"labels of {model}",
             fix="return keys, time, label and label_known_at, and nothing else",
         )
-    twice = int(frame.duplicated([*keys, time]).sum())
+    twice = int(frame.duplicated(list(grain.primary_key)).sum())
     if twice:
         raise LabelError(
             what=f"{twice} rows repeat a (keys, {time})", where=f"labels of {model}", fix="return one row per entity and time"
         )
-    at = pd.to_datetime(frame[time])
-    if at.dt.tz is None:  # a day stands for its end; a moment stands for itself
-        at = at.dt.tz_localize("UTC") + pd.Timedelta(days=1)
+    at = pd.to_datetime(frame[time], utc=True)
+    if grain.time_type == "date":
+        at = at + pd.Timedelta(days=1)
     early = frame["label_known_at"] < at + horizon
     if early.any():
         raise LeakageError(
@@ -106,7 +106,8 @@ def _predicts_class(values: np.ndarray, truth: np.ndarray) -> str:
     from sklearn.metrics import roc_auc_score
 
     both = np.isfinite(values)
-    for code in sorted(set(truth)):
+    codes = sorted(set(truth))
+    for code in codes[1:] if len(codes) == 2 else codes:  # noqa: PLR2004 - of two classes one mirrors the other
         is_class = truth[both] == code
         if min(is_class.sum(), (~is_class).sum()) < 10:  # noqa: PLR2004 - too few to tell chance from knowledge
             continue

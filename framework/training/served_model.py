@@ -28,7 +28,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         with open(context.artifacts["served"], encoding="utf-8") as file:
             self.served = json.load(file)
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return one row of outputs per input row.
 
         Args:

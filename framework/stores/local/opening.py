@@ -41,6 +41,8 @@ def spark_conf(cores: int) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.driver.maxResultSize": "0",
+        # Otherwise each column function sends its line of Python code to the JVM, in several calls.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
 
 
