@@ -64,28 +64,33 @@ def smoothed_rate(name: str, part: str, whole: str, *, window: timedelta, says: 
     return _over(name, f"(sum({part}) {{w}} + 1) / (sum({whole}) {{w}} + 2)", window, says, unit)
 
 
-def quantile(name: str, q: float, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
-    """Declare the nearest-rank quantile of all values in trailing days.
+def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
+    """Declare a hidden daily array of event values, the raw material of quantiles."""
+    return daily(
+        name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>"
+    )
+
+
+def sorted_values(name: str, of: str, *, window: timedelta) -> Feature:
+    """Declare a hidden array of all values in trailing days, in ascending order; sorted once for all quantiles."""
+    sql = f"sort_array(flatten(collect_list({of}) {{w}}))"
+    return derived(name, sql, window=window, says="values of the window", hidden=True, type="array<double>")
+
+
+def quantile(name: str, q: float, of: str, *, says: str, unit: str = "") -> Feature:
+    """Declare the nearest-rank quantile of a sorted array.
 
     Args:
         name: Column name.
         q: The quantile, in (0, 1].
-        of: A hidden daily column that holds the day's values as an array (see :func:`values`).
-        window: Trailing span, today included.
+        of: A hidden column of sorted values (see :func:`sorted_values`).
         says: Meaning.
         unit: Unit.
 
     Returns:
         The declaration; NULL where there is no value.
     """
-    return _over(name, nearest_rank(f"flatten(collect_list({of}) {{w}})", q), window, says, unit)
-
-
-def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
-    """Declare a hidden daily array of event values, the raw material of quantiles."""
-    return daily(
-        name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>"
-    )
+    return derived(name, nearest_rank(of, q), says=says, unit=unit)
 
 
 def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
@@ -153,9 +158,13 @@ def calendar(time: str) -> tuple[Feature, ...]:
 
 
 def nearest_rank(array: str, q: float) -> str:
-    """Return SQL for the nearest-rank quantile ``q`` of an array expression; NULL if it is empty."""
-    ordered = f"sort_array({array})"
-    return f"try_element_at({ordered}, cast(greatest(ceil({q} * size({array})), 1) AS int))"
+    """Return SQL for the nearest-rank quantile ``q`` of an ascending array; NULL if it is empty."""
+    return f"try_element_at({array}, cast(greatest(ceil({q} * size({array})), 1) AS int))"
+
+
+def last_of(array: str, number: int) -> str:
+    """Return SQL for the last elements of an array, at most ``number`` of them."""
+    return f"slice({array}, greatest(size({array}) - {number - 1}, 1), {number})"
 
 
 def _over(name: str, sql: str, window: timedelta, says: str, unit: str) -> Feature:

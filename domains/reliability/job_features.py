@@ -23,11 +23,13 @@ from framework.formulas import (
     days_since,
     derived,
     lagged,
+    last_of,
     mean,
     nearest_rank,
     quantile,
     rate,
     smoothed_rate,
+    sorted_values,
     total,
     values,
     zscore,
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 WEEK, MONTH, QUARTER = days(7), days(28), days(90)
 DEADLINE_SHARE = 0.95
 LATE_SHARE = 0.95
+LAST_RUNS = 10
+NOW = 20_500
+"""Day number (of 2026) near which the weights of fading shares are of the order of 1."""
 RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
 SUCCESSFUL = "CASE WHEN succeeded = 1 THEN seconds END"
 
@@ -53,7 +58,7 @@ def count(name: str, sql: str, *, says: str, unit: str = "runs", hidden: bool = 
 
 def share_of_last(number: int) -> Feature:
     """Declare the share of failures among the last decided runs of the past 28 days."""
-    last = f"slice(reverse(sort_array(flatten(collect_list(outcomes) {{w}}))), 1, {number})"
+    last = last_of("flatten(collect_list(last_outcomes) {w})", number)
     sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
     says = f"share of the last {number} decided runs that failed, within 28 days"
     return derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
@@ -61,20 +66,21 @@ def share_of_last(number: int) -> Feature:
 
 def share_of_last_days(number: int) -> Feature:
     """Declare the share of days with a failure among a job's last active days of a quarter, smoothed."""
-    last = f"slice(reverse(sort_array(collect_list(day_outcome) {{w}})), 1, {number})"
-    sql = f"(aggregate({last}, 0.5D, (total, day) -> total + day.failed)) / (size({last}) + 1)"
+    last = last_of("collect_list(decided_outcome) {w}", number)
+    sql = f"aggregate({last}, 0.5D, (total, failed) -> total + failed) / (size({last}) + 1)"
     says = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
     return derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
 
 
 def fading_share(half_life: int) -> Feature:
     """Declare the share of active days with a failure, where a day counts half as much after its half-life."""
-    weight = f"pow(0.5D, (__day - day.at) / {half_life}.0D)"
-    days_seen = "collect_list(day_outcome) {w}"
-    bad = f"aggregate({days_seen}, 0.5D, (total, day) -> total + day.failed * {weight})"
-    every = f"aggregate({days_seen}, 1D, (total, day) -> total + {weight})"
+    # Weights relative to a fixed day; the power that makes them relative to the row's own day cancels but for
+    # the smoothing, which it scales.
+    weight = f"pow(2D, (__day - {NOW}) / {half_life}.0D)"
+    bad, every = (f"coalesce(sum({flag} * {weight}) {{w}}, 0)" for flag in ("failure_day", "decided_day"))
     says = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
-    return derived(f"failed_day_share_fading_{half_life}d", f"{bad} / {every}", window=QUARTER, says=says, unit="share")
+    sql = f"({bad} + 0.5D * {weight}) / ({every} + {weight})"
+    return derived(f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, says=says, unit="share")
 
 
 DAY = (
@@ -92,18 +98,14 @@ DAY = (
     count("retries_won", "sum(retry_succeeded)", says="runs after a failure that succeeded", hidden=True),
     count("retries_made", "count(retry_succeeded)", says="runs after a failure", hidden=True),
     daily(
-        "outcomes",
-        "collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END)",
-        says="outcomes in time",
+        "last_outcomes",
+        last_of("sort_array(collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END))", LAST_RUNS),
+        says="the day's last outcomes, in time",
         hidden=True,
         type="array<struct<at:timestamp,failed:int>>",
     ),
     daily(
-        "day_outcome",
-        "CASE WHEN max(decided) = 1 THEN struct(unix_date(day) AS at, max(failed) AS failed) END",
-        says="outcome of the day",
-        hidden=True,
-        type="struct<at:int,failed:int>",
+        "decided_outcome", "max(failed)", says="1 if a run failed, 0 if all succeeded, else NULL", hidden=True, needs=OUTCOME
     ),
     count("long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True),
     count("long_ended", "sum(long_ended)", says="runs first seen on an earlier day", hidden=True),
@@ -159,7 +161,7 @@ FAILURES = (
         says="share of active days with a failed run, last 90 days, add-one smoothed",
     ),
     share_of_last(3),
-    share_of_last(10),
+    share_of_last(LAST_RUNS),
     share_of_last_days(5),
     share_of_last_days(10),
     fading_share(10),
@@ -170,9 +172,11 @@ FAILURES = (
 )
 
 DURATIONS = (
-    quantile("median_seconds_7d", 0.5, "seconds", window=WEEK, says="median duration, last 7 days", unit="seconds"),
-    quantile("median_seconds_28d", 0.5, "seconds", window=MONTH, says="median duration, last 28 days", unit="seconds"),
-    quantile("p95_seconds_28d", LATE_SHARE, "seconds", window=MONTH, says="P95 duration, last 28 days", unit="seconds"),
+    sorted_values("seconds_7d", "seconds", window=WEEK),
+    sorted_values("seconds_28d", "seconds", window=MONTH),
+    quantile("median_seconds_7d", 0.5, "seconds_7d", says="median duration, last 7 days", unit="seconds"),
+    quantile("median_seconds_28d", 0.5, "seconds_28d", says="median duration, last 28 days", unit="seconds"),
+    quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", says="P95 duration, last 28 days", unit="seconds"),
     mean("median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"),
     zscore("seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"),
     derived(
@@ -189,8 +193,7 @@ PROMISES = (
     total("decided_runs_7d", "decided", window=WEEK, says="decided runs, last 7 days", unit="runs"),
     derived(
         "late_runs_7d",
-        "size(filter(flatten(collect_list(seconds) {w}), x -> x > p95_seconds_a_week_ago))",
-        window=WEEK,
+        "size(filter(seconds_7d, x -> x > p95_seconds_a_week_ago))",
         says="successful runs of the last 7 days that took longer than the P95 of a week ago",
         unit="runs",
     ),
@@ -200,9 +203,10 @@ PROMISES = (
         says="100 x (1 - share of failed or late runs), last 7 days",
         unit="points",
     ),
+    sorted_values("first_hours_90d", "first_hours", window=QUARTER),
     derived(
         "deadline_hours",
-        f"coalesce(max(sla_hours) {{w}}, {nearest_rank('flatten(collect_list(first_hours) {w})', DEADLINE_SHARE)})",
+        f"coalesce(max(sla_hours) {{w}}, {nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
         window=QUARTER,
         says="deadline of the day's first run: as configured, else P95 of its past ends",
         unit="hours after 00:00 local",

@@ -141,7 +141,7 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
     asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
     both = asked.unionByName(past, allowMissingColumns=True)
     over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"
-    deadline = f"coalesce(sla_hours, {nearest_rank(f'collect_list(past_hours) {over}', share)})"
+    deadline = f"coalesce(sla_hours, {nearest_rank(f'sort_array(collect_list(past_hours) {over})', share)})"
     judged = both.withColumn("deadline", F.expr(deadline)).where("run_id IS NOT NULL")
     return judged.withColumn("breached", (F.col("end_hours") > F.col("deadline")).cast("int")).drop("at", "past_hours")
 

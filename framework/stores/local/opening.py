@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import importlib
 import os
 import shutil
 import threading
@@ -38,6 +40,8 @@ def spark_conf(cores: int) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(cores),
         "spark.sql.adaptive.enabled": "true",
+        # Small shuffles would become one partition, and so one core.
+        "spark.sql.adaptive.coalescePartitions.enabled": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.driver.maxResultSize": "0",
@@ -97,6 +101,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
     spark = LocalSpark()
     spark.boot()
     registry = _in_background(lambda: _open_registry(home, settings))
+    threading.Thread(target=_import_learners, name="import-learners", daemon=True).start()
     tables = LocalTables(home / "tables", spark.session)
     return Runtime(
         settings=settings,
@@ -162,6 +167,13 @@ def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
     registry = ModelRegistry(settings.schema_path, (home / "artifacts").as_uri())
     registry.client.search_experiments(max_results=1)  # creates the database now, while Spark boots
     return registry
+
+
+def _import_learners() -> None:
+    """Import what training and scoring import anyway, while the main thread waits for Spark."""
+    for name in ("sklearn.ensemble", "sklearn.calibration", "sklearn.inspection", "xgboost"):
+        with contextlib.suppress(ImportError):  # whoever needs it raises the error, with its own words
+            importlib.import_module(name)
 
 
 def _in_background(make: Callable[[], ModelRegistry]) -> Callable[[], ModelRegistry]:
