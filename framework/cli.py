@@ -17,7 +17,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Gold = Annotated[str | None, typer.Option(help="A folder of gold tables, or a gold source: simulate.", show_default="simulate")]
+Gold = Annotated[
+    str | None, typer.Option(help="A folder of gold tables, or a gold source: simulate.", show_default="simulate")
+]
 Home = Annotated[Path | None, typer.Option(help="Folder of tables, MLflow and ledger.", show_default=".health-monitor")]
 AsOf = Annotated[str | None, typer.Option(help="Day to act on, YYYY-MM-DD.", show_default="newest day of the source")]
 Domains = Annotated[str | None, typer.Option(help="Domains, separated by commas.", show_default="all")]
@@ -25,8 +27,13 @@ Models = Annotated[str | None, typer.Option(help="Models, separated by commas.",
 Strict = Annotated[bool, typer.Option("--strict", help="Raise on a broken plugin instead of skipping it.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Take over what the last run of this day finished.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.")]
-Scale = Annotated[float | None, typer.Option(help="Size of the simulated gold layer; 1 is about a million rows.", show_default="0.1")]
-From = Annotated[str | None, typer.Option("--from", help="First day to rebuild, YYYY-MM-DD.", show_default="days that can still change")]
+Scale = Annotated[
+    float | None, typer.Option(help="Size of the simulated gold layer; 1 is about a million rows.", show_default="0.1")
+]
+From = Annotated[
+    str | None,
+    typer.Option("--from", help="First day to rebuild, YYYY-MM-DD.", show_default="days that can still change"),
+]
 
 
 @app.command()
@@ -67,7 +74,9 @@ def score(
 
 @app.command()
 def models(
-    domains: Domains = None, strict: Strict = False, cards: Annotated[Path | None, typer.Option(help="Write model cards to this folder.")] = None
+    domains: Domains = None,
+    strict: Strict = False,
+    cards: Annotated[Path | None, typer.Option(help="Write model cards to this folder.")] = None,
 ) -> None:
     """List the models, or write their cards."""
     from framework.command import list_models
@@ -107,7 +116,9 @@ def _day(text: str, option: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(what=f"'{text}' is no day", where=f"--{option.replace('_', '-')}", fix="write YYYY-MM-DD") from error
+        raise ConfigError(
+            what=f"'{text}' is no day", where=f"--{option.replace('_', '-')}", fix="write YYYY-MM-DD"
+        ) from error
 
 
 def _exit(work: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,9 +11,12 @@ from rich.table import Table
 
 from framework.config import load_settings
 from framework.plugins import Registry, discover
-from framework.results import UnitResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from framework.results import UnitResult
     from framework.runtime import Runtime
 
 
@@ -101,7 +102,9 @@ def list_models(domains: str | None, *, strict: bool, cards: Path | None) -> int
     for name in chosen:
         offer = plugins.trainers[name]
         spec = offer.item.spec
-        table.add_row(name, offer.domain, str(offer.item.task), str(spec.algorithm), spec.unit, str(spec.horizon), spec.question)
+        table.add_row(
+            name, offer.domain, str(offer.item.task), str(spec.algorithm), spec.unit, str(spec.horizon), spec.question
+        )
     Console().print(table)
     return 0
 

@@ -48,7 +48,9 @@ class Frozen(BaseModel):
             first = error.errors()[0]
             option = ".".join(str(part) for part in first["loc"])
             raise ConfigError(
-                what=f"option '{option}' cannot be used: {first['msg']}", where=where, fix="give a value of the right kind"
+                what=f"option '{option}' cannot be used: {first['msg']}",
+                where=where,
+                fix="give a value of the right kind",
             ) from error
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from framework.errors import LeakageError
 from framework.gold import Days, GoldView
 from framework.guard import check_subclass
-from framework.spec import TableSpec
 from framework.windows import DAY, apply_rows, daily_measures, dense_days
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from framework.runtime import Runtime
+    from framework.spec import TableSpec
 
 SKETCH = "set `table = TableSpec(...)` and write `def events(self, gold): ...` (or `features(self, gold, days)`)"
 
@@ -152,7 +152,8 @@ class FeatureBuilder(ABC):
 
     def _collect(self, runtime: Runtime, days: Days, known: date) -> pd.DataFrame:
         gold = runtime.gold(Days(days.earlier(self.history).start, known))
-        return runtime.collect(self._rows(gold, days)).to_pandas()
+        rows: pd.DataFrame = runtime.collect(self._rows(gold, days)).to_pandas()
+        return rows
 
 
 class DailyFeatures(FeatureBuilder, abstract=True):

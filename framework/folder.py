@@ -1,16 +1,19 @@
-"""Gold tables from a folder: ``<table>.parquet`` (file or directory), ``<table>.csv``, or a Delta folder ``<table>``."""
+"""Gold tables from a folder: ``<table>.parquet`` (file or directory), ``<table>.csv``, or Delta in ``<table>``."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from framework.errors import GoldError
 from framework.gold import KNOWN_AT, GoldReader, GoldSource, GoldTable, conform
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pyspark.sql import DataFrame
+
+    from framework.runtime import Runtime
 
 
 class FolderReader(GoldReader):
@@ -22,7 +25,7 @@ class FolderReader(GoldReader):
         tables: Declared tables; the newest day is looked for among them.
     """
 
-    def __init__(self, runtime: Any, folder: Path, tables: tuple[GoldTable, ...]) -> None:
+    def __init__(self, runtime: Runtime, folder: Path, tables: tuple[GoldTable, ...]) -> None:
         self._runtime = runtime
         self._folder = folder
         self._tables = tables
@@ -38,7 +41,7 @@ class FolderReader(GoldReader):
             # All columns as text: the contract's types are applied by name, not by position.
             return spark.read.option("header", True).option("timeZone", "UTC").csv(str(csv))
         if (delta / "_delta_log").is_dir():
-            return self._runtime.open_delta(str(delta))  # type: ignore[no-any-return]
+            return self._runtime.open_delta(str(delta))
         return None
 
     def newest_day(self) -> date:
@@ -50,10 +53,12 @@ class FolderReader(GoldReader):
             raw = None if table.history else self.read(table)
             if raw is not None:
                 newest.append(conform(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
-        known = [day for day in newest if day is not None]
+        known: list[date] = [day for day in newest if day is not None]
         if not known:
             raise GoldError(
-                what="no fact table has a row, so there is no newest day", where=str(self._folder), fix="give --as-of DATE"
+                what="no fact table has a row, so there is no newest day",
+                where=str(self._folder),
+                fix="give --as-of DATE",
             )
         return max(known)
 
@@ -71,7 +76,7 @@ class FolderSource(GoldSource):
     def __init__(self, tables: tuple[GoldTable, ...]) -> None:
         self.tables = tables
 
-    def open(self, runtime: Any, where: str) -> GoldReader:
+    def open(self, runtime: Runtime, where: str) -> GoldReader:
         """Open the folder.
 
         Raises:
@@ -81,7 +86,9 @@ class FolderSource(GoldSource):
         known = {t.name for t in runtime.plugins.gold_tables().values()}
         if not folder.is_dir():
             raise GoldError(
-                what="no such folder, and no gold source of that name", where=where, fix="give a folder, or `--gold simulate`"
+                what="no such folder, and no gold source of that name",
+                where=where,
+                fix="give a folder, or `--gold simulate`",
             )
         if not any(path.stem in known for path in folder.iterdir()):
             raise GoldError(

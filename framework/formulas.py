@@ -66,9 +66,7 @@ def smoothed_rate(name: str, part: str, whole: str, *, window: timedelta, says: 
 
 def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
     """Declare a hidden daily array of event values, the raw material of quantiles."""
-    return daily(
-        name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>"
-    )
+    return daily(name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>")
 
 
 def sorted_values(name: str, of: str, *, window: timedelta) -> Feature:
@@ -140,9 +138,7 @@ def derived(
     type: str = "double",  # noqa: A002 - the word a table declaration uses
 ) -> Feature:
     """Declare a column computed from other columns, with ``{w}`` and ``{past}`` at hand."""
-    return Feature(
-        name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type
-    )
+    return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type)
 
 
 def calendar(time: str) -> tuple[Feature, ...]:
@@ -152,7 +148,10 @@ def calendar(time: str) -> tuple[Feature, ...]:
         derived("weekday_sin", f"sin({angle})", says="weekday on a circle, sine (Monday = 0)"),
         derived("weekday_cos", f"cos({angle})", says="weekday on a circle, cosine (Monday = 1)"),
         derived(
-            "is_weekend", f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END", says="1 on Saturday and Sunday", unit="0/1"
+            "is_weekend",
+            f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END",
+            says="1 on Saturday and Sunday",
+            unit="0/1",
         ),
     )
 

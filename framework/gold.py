@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import GoldError, MissingInputError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pyspark.sql import DataFrame
+
+    from framework.runtime import Runtime
 
 KNOWN_AT = "known_at"
 REASON = "_reason"
@@ -95,7 +98,7 @@ class GoldSource(ABC):
     """Newest days that may still lack rows: neither trained on nor scored."""
 
     @abstractmethod
-    def open(self, runtime: Any, where: str) -> GoldReader:
+    def open(self, runtime: Runtime, where: str) -> GoldReader:
         """Open the source.
 
         Args:
@@ -158,7 +161,9 @@ class GoldView:
         frame = self.flagged(name)
         if frame is None:
             raise MissingInputError(
-                what="the table is absent from the gold layer", where=name, fix=f"provide {name}, or leave its models out"
+                what="the table is absent from the gold layer",
+                where=name,
+                fix=f"provide {name}, or leave its models out",
             )
         return frame.where(f"{REASON} IS NULL").drop(REASON)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from framework.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def check_subclass(cls: type, *, base: type, final: Sequence[str], needs: Sequence[str], sketch: str) -> None:

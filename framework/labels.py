@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from framework.gold import KNOWN_AT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from pyspark.sql import DataFrame
@@ -54,16 +54,15 @@ def label_within(
 
     span = horizon.days
     back = F.explode(F.sequence(F.date_sub(day, span), F.date_sub(day, 1))).alias("__t")
-    spread = events.select("*", back).withColumnRenamed("__t", time).where(F.col(time) <= F.date_sub(F.lit(as_of), span))
+    spread = (
+        events.select("*", back).withColumnRenamed("__t", time).where(F.col(time) <= F.date_sub(F.lit(as_of), span))
+    )
     if beside is not None:
         spread = spread.join(beside, [*keys, time])
-    windows = (
-        spread.groupBy(*keys, time)
-        .agg(
-            F.expr(label).alias(name),
-            F.max(F.expr(f"CASE WHEN {pending} THEN 1 ELSE 0 END")).alias("__pending"),
-            F.max(KNOWN_AT).alias("__known"),
-        )
+    windows = spread.groupBy(*keys, time).agg(
+        F.expr(label).alias(name),
+        F.max(F.expr(f"CASE WHEN {pending} THEN 1 ELSE 0 END")).alias("__pending"),
+        F.max(KNOWN_AT).alias("__known"),
     )
     end = F.date_add(time, span + 1).cast("timestamp") + F.expr(f"INTERVAL {int(settle.total_seconds())} SECONDS")
     known = F.when(F.col("__pending") == 0, F.greatest("__known", end))

@@ -7,19 +7,20 @@ import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 import structlog
 
 from framework.errors import HealthMonitorError
-from framework.features import FeatureBuilder
 from framework.gold import Days
 from framework.logging import get_logger
 from framework.quarantine import Profile, quarantine
 from framework.results import Ledger, Status, UnitResult
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from framework.features import FeatureBuilder
     from framework.runtime import Runtime
 
 STAGES = ("features", "train", "score")
@@ -39,10 +40,12 @@ class Pipeline:
         listen: Told of each unit; a progress display.
     """
 
-    def __init__(self, runtime: Runtime, *, resume: bool = False, first: date | None = None, listen: Listener | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, *, resume: bool = False, first: date | None = None, listen: Listener | None = None
+    ) -> None:
         self._runtime = runtime
         self._first = first
-        self._listen = listen or (lambda unit, result: None)
+        self._listen = listen or (lambda _unit, _result: None)
         self.results: list[UnitResult] = []
         self.models = runtime.plugins.select_models(runtime.settings.domains, runtime.settings.models)
         self._ledger = Ledger(
@@ -107,7 +110,12 @@ class Pipeline:
         days = Days(self._first, runtime.as_of) if self._first else builder.plan(runtime, runtime.as_of)
         built = builder.build(runtime, days)
         return UnitResult(
-            stage="features", name=name, status=Status.DONE, rows=built.written, reason="; ".join(remarks), seconds=built.seconds
+            stage="features",
+            name=name,
+            status=Status.DONE,
+            rows=built.written,
+            reason="; ".join(remarks),
+            seconds=built.seconds,
         )
 
     def _check_inputs(self, builder: FeatureBuilder) -> list[str]:
@@ -138,7 +146,13 @@ class Pipeline:
         self.results.append(result)
         self._ledger.record(result, self._runtime.clock.now())
         report = log.error if result.status is Status.FAILED else log.info
-        report("unit_finished", status=str(result.status), rows=result.rows, seconds=round(result.seconds, 2), reason=result.reason)
+        report(
+            "unit_finished",
+            status=str(result.status),
+            rows=result.rows,
+            seconds=round(result.seconds, 2),
+            reason=result.reason,
+        )
         self._listen(unit, result)
 
 
@@ -163,4 +177,3 @@ def _oddities(profile: Profile) -> list[str]:
     found = [f"{rows} rows of {profile.table} in quarantine ({reason})" for reason, rows in sorted(profile.bad.items())]
     found += [f"{profile.table}.{column}: unknown {', '.join(values)}" for column, values in profile.unknown.items()]
     return found
-

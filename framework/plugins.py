@@ -7,8 +7,8 @@ with its error and skipped.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -16,6 +16,8 @@ import pluggy
 from framework.errors import ConfigError, PluginError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     from framework.features import FeatureBuilder
     from framework.gold import GoldSource, GoldTable
     from framework.scoring import BatchScorer
@@ -113,9 +115,7 @@ class Registry:
         known, wanted = tuple(domains), tuple(models)
         for domain in known:
             if domain not in self.domains:
-                raise ConfigError(
-                    what=f"no domain '{domain}'", where="--domains", fix=nearest(domain, self.domains)
-                )
+                raise ConfigError(what=f"no domain '{domain}'", where="--domains", fix=nearest(domain, self.domains))
         for model in wanted:
             if model not in self.trainers:
                 raise ConfigError(what=f"no model '{model}'", where="--models", fix=nearest(model, self.trainers))
@@ -144,12 +144,7 @@ def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) ->
     loaded: dict[str, str] = {}
     broken: dict[str, str] = {}
     offers: dict[str, dict[str, Offer]] = {hook: {} for hook in _NAMING}
-    candidates: list[tuple[str, str, Callable[[], Any]]] = [
-        (e.name, e.dist.name if e.dist else "unknown", e.load)
-        for e in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name)
-    ]
-    candidates += [(name, "given", lambda p=plugin: p) for name, plugin in (extra or {}).items()]
-    for name, origin, load in candidates:
+    for name, origin, load in _candidates(extra or {}):
         try:
             found = _collect(manager, name, load())
         except Exception as error:  # a stranger's module may raise anything; it is named below
@@ -172,6 +167,18 @@ def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) ->
     )
 
 
+def _candidates(extra: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield name, origin and loader of each plugin: entry points by name, then those given."""
+    for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name):
+        yield entry.name, entry.dist.name if entry.dist else "unknown", entry.load
+    for name, plugin in extra.items():
+        yield name, "given", functools.partial(_given, plugin)
+
+
+def _given(plugin: Any) -> Any:
+    return plugin
+
+
 _NAMING: dict[str, Callable[[Any], str]] = {
     "gold_sources": lambda source: source.name,
     "feature_builders": lambda builder: builder.table.name,
@@ -187,22 +194,22 @@ def _collect(manager: pluggy.PluginManager, name: str, plugin: Any) -> dict[str,
     try:
         manager.check_pending()
         callers = {c.name: c for c in manager.get_hookcallers(plugin) or []}
-        if not callers:
-            raise PluginError(
-                what="it implements none of the hooks", where=name, fix=f"mark at least one of {sorted(_NAMING)} with @hookimpl"
-            )
-        return {
-            hook: [
-                (_NAMING[hook](item), item)
-                for impl in caller.get_hookimpls()
-                if impl.plugin is plugin
-                for item in impl.function()
-            ]
-            for hook, caller in callers.items()
-        }
+        found = {hook: list(_offered(hook, caller, plugin)) for hook, caller in callers.items()}
     except BaseException:
         manager.unregister(plugin)
         raise
+    if not found:
+        fix = f"mark at least one of {', '.join(sorted(_NAMING))} with @hookimpl"
+        raise PluginError(what="it implements none of the hooks", where=name, fix=fix)
+    return found
+
+
+def _offered(hook: str, caller: pluggy.HookCaller, plugin: Any) -> Iterator[tuple[str, Any]]:
+    """Yield name and item of everything that a plugin returns for a hook."""
+    for impl in caller.get_hookimpls():
+        if impl.plugin is plugin:
+            items: Any = impl.function()
+            yield from ((_NAMING[hook](item), item) for item in items)
 
 
 def _merge(offers: dict[str, dict[str, Offer]], found: dict[str, list[tuple[str, Any]]], domain: str) -> None:

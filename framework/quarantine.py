@@ -6,12 +6,13 @@ A bad row is never dropped silently: the view leaves it out, and it is written h
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from framework.gold import KNOWN_AT, REASON, GoldView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from framework.runtime import Runtime
 
 QUARANTINE = "quarantine"
@@ -81,14 +82,20 @@ def _profile(gold: GoldView, name: str) -> Profile:
         return Profile(name, present=False)
     closed = [c for c in table.columns if c.values]
     # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
-    groups = frame.groupBy(REASON).agg(
-        F.count(F.lit(1)).alias("rows"),
-        *(F.count(c).alias(f"n_{c}") for c in table.names),
-        *(
-            F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(f"u_{c.name}")
-            for c in closed
-        ),
-    ).collect()
+    groups = (
+        frame.groupBy(REASON)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            *(F.count(c).alias(f"n_{c}") for c in table.names),
+            *(
+                F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(
+                    f"u_{c.name}"
+                )
+                for c in closed
+            ),
+        )
+        .collect()
+    )
     good = next((g for g in groups if g[REASON] is None), None)
     return Profile(
         table=name,

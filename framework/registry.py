@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import RegistryError
@@ -12,6 +11,8 @@ from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, Task
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -144,14 +145,18 @@ class ModelRegistry:
         """
         every = {int(v.version): v for v in self.versions(spec.name)}
         if version not in every:
-            raise RegistryError(what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first")
+            raise RegistryError(
+                what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first"
+            )
         tags = every[version].tags
         champion = self.by_alias(spec.name, CHAMPION)
         if champion is not None and int(champion.version) == version:
             return CHAMPION
         held_by_real = champion is not None and champion.tags.get("provisional") != "true"
         eligible = tags.get("beats_baseline") == "true"
-        provisional = tags.get("provisional") == "true" and champion is None and not any(_judged(v) for v in every.values())
+        provisional = (
+            tags.get("provisional") == "true" and champion is None and not any(_judged(v) for v in every.values())
+        )
         alias = CHAMPION if (eligible and not held_by_real) or provisional else CHALLENGER
         name = self.full_name(spec.name)
         self.client.set_registered_model_alias(name, alias, str(version))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from framework.plugins import Registry
 from framework.results import Status, UnitResult
 from framework.spec import FromFeature, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from framework.plugins import Registry
 
 COLOURS = {Status.DONE: "green", Status.FALLBACK: "yellow", Status.SKIPPED: "yellow", Status.FAILED: "red"}
 ORDER = (Status.FAILED, Status.SKIPPED, Status.FALLBACK, Status.DONE)
@@ -25,7 +29,17 @@ def closing_table(results: Sequence[UnitResult], plugins: Registry, as_of: date)
         as_of: The day of the run.
     """
     table = Table(title=f"Health monitor, as of {as_of}", title_justify="left")
-    for heading in ("model or table", "domain", "status", "rows", "metric against baseline", "skill (90 %)", "version", "seconds", "remark"):
+    for heading in (
+        "model or table",
+        "domain",
+        "status",
+        "rows",
+        "metric against baseline",
+        "skill (90 %)",
+        "version",
+        "seconds",
+        "remark",
+    ):
         right = heading in ("rows", "version", "seconds")
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for name in dict.fromkeys(r.name for r in results):
@@ -125,7 +139,14 @@ def card(plugins: Registry, name: str) -> str:
     for lookup in spec.lookups:
         table = plugins.table(lookup.table)
         key = ", ".join(f"`{k}`" for k in table.primary_key)
-        lines += [f"## Features from `{table.name}`", "", f"Primary key {key}. {table.says}", "", "| feature | meaning | unit |", "|---|---|---|"]
+        lines += [
+            f"## Features from `{table.name}`",
+            "",
+            f"Primary key {key}. {table.says}",
+            "",
+            "| feature | meaning | unit |",
+            "|---|---|---|",
+        ]
         chosen = [c for c in table.features if not lookup.columns or c.name in lookup.columns]
         lines += [f"| `{c.name}` | {c.says} | {c.unit} |" for c in chosen] + [""]
     return "\n".join(lines)

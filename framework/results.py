@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+    import pyarrow as pa
+
     from framework.stores.port import Tables
 
 
@@ -119,11 +122,10 @@ class Ledger:
         return {unit: r for unit, r in kept.items() if r.status is not Status.FAILED}
 
 
-def _schema():  # type: ignore[no-untyped-def]  # noqa: ANN202 - pyarrow is imported only here
+def _schema() -> pa.Schema:
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
-    text = {"run_id", "unit", "inputs", "status", "reason", "result"}
-    order = ("run_id", "unit", "as_of_date", "inputs", "recorded_at", "status", "reason", "result")
     kinds = {"as_of_date": pa.date32(), "recorded_at": moment}
-    return pa.schema([pa.field(n, pa.string() if n in text else kinds[n]) for n in order])
+    order = ("run_id", "unit", "as_of_date", "inputs", "recorded_at", "status", "reason", "result")
+    return pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in order])

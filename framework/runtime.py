@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from framework.clock import Clock, midnight
-from framework.config import DomainOptions, Settings
 from framework.errors import ConfigError, RuntimeSetupError, nearest
 from framework.gold import Days, GoldReader, GoldView
-from framework.plugins import Registry
 from framework.quarantine import Profiler
-from framework.spec import TableSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+    from framework.config import DomainOptions, Settings
+    from framework.plugins import Registry
     from framework.registry import ModelRegistry
+    from framework.spec import TableSpec
     from framework.stores.port import FeatureStore, Frame, Tables
 
 
@@ -69,7 +70,9 @@ class Runtime:
         zone = session.conf.get("spark.sql.session.timeZone")
         if zone != "UTC":
             raise RuntimeSetupError(
-                what=f"the Spark session is in time zone {zone}", where="spark", fix="set spark.sql.session.timeZone to UTC"
+                what=f"the Spark session is in time zone {zone}",
+                where="spark",
+                fix="set spark.sql.session.timeZone to UTC",
             )
         return session
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from framework.runtime import Runtime
     from framework.stores.port import Frame
 
-SKETCH = "set `model = \"name_of_the_model\"`; optionally `where = ((column, op, value),)` or `def population(self, gold, as_of)`"
+SKETCH = "set `model` to the model's name; optionally `where`, or write `def population(self, gold, as_of)`"
 UNIMPORTANT = ("scored_at", "scoring_run_id")
 """Provenance of the last scoring run: a row that differs in nothing else is not rewritten."""
 
@@ -87,7 +87,9 @@ class BatchScorer(ABC):
         )
         struct = ",".join(f"{name}:{kind}" for name, kind in served.outputs)
         scored = runtime.store.score_batch(model_uri=served.uri, df=stamped, result_type=f"struct<{struct}>")
-        rows = finish(scored, keep=_columns(trainer.task, trainer.spec, grain), naming=_naming(trainer.task, trainer.spec))
+        rows = finish(
+            scored, keep=_columns(trainer.task, trainer.spec, grain), naming=_naming(trainer.task, trainer.spec)
+        )
         written = runtime.tables.merge(
             runtime.feature_table(f"{trainer.spec.use_case}_predictions"),
             rows,

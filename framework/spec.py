@@ -10,23 +10,25 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from framework.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
 def days(count: float) -> timedelta:
-    """Return a span of ``count`` days."""
+    """Return a span of days."""
     return timedelta(days=count)
 
 
 def hours(count: float) -> timedelta:
-    """Return a span of ``count`` hours."""
+    """Return a span of hours."""
     return timedelta(hours=count)
 
 
@@ -114,8 +116,7 @@ class TableSpec:
         for name in (self.name, *names):
             if not NAME.match(name):
                 raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
+        if twice := sorted({n for n in names if names.count(n) > 1}):
             raise SpecError(what=f"declared twice: {twice}", where=self.name, fix="keep one of them")
 
     @property

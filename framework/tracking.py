@@ -8,7 +8,6 @@ import pickle
 import platform
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from framework.spec import Task
 from framework.training.assemble import lookups
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
     from framework.registry import ModelRegistry
@@ -55,10 +56,12 @@ def log(
 
     spec = trainer.spec
     name = f"{spec.name}_{as_of.isoformat()}"
-    with mlflow.start_run(experiment_id=registry.experiment(spec.name), run_name=name, tags=_run_tags(trainer, runtime)):
+    with mlflow.start_run(
+        experiment_id=registry.experiment(spec.name), run_name=name, tags=_run_tags(trainer, runtime)
+    ):
         mlflow.log_params(_parameters(trainer, runtime, as_of, data))
         mlflow.log_metrics(_metrics(fitted))
-        _log_dataset(trainer, runtime, data)
+        _log_dataset(runtime, data)
         mlflow.log_dict(_notes(data, fitted), "training.json")
         return _log_model(registry, trainer, runtime, data, fitted, tags)
 
@@ -79,7 +82,11 @@ def _run_tags(trainer: ModelTrainer, runtime: Runtime) -> dict[str, str]:
 
 def _parameters(trainer: ModelTrainer, runtime: Runtime, as_of: date, data: TrainingData) -> dict[str, Any]:
     split, estimator = data.split, trainer.estimator()
-    found = {f"estimator.{k}": v for k, v in estimator.get_params(deep=True).items() if isinstance(v, (int, float, str, bool))}
+    found = {
+        f"estimator.{k}": v
+        for k, v in estimator.get_params(deep=True).items()
+        if isinstance(v, (int, float, str, bool))
+    }
     return {
         "as_of": as_of.isoformat(),
         "seed": data.seed,
@@ -122,7 +129,7 @@ def _metrics(fitted: Fitted) -> dict[str, float]:
     return {k: v for k, v in found.items() if math.isfinite(v)}
 
 
-def _log_dataset(trainer: ModelTrainer, runtime: Runtime, data: TrainingData) -> None:
+def _log_dataset(runtime: Runtime, data: TrainingData) -> None:
     """Log which rows were used: table, version, rows, days and a hash; never the rows themselves."""
     import mlflow
     import pandas as pd
@@ -142,7 +149,8 @@ def _log_dataset(trainer: ModelTrainer, runtime: Runtime, data: TrainingData) ->
         "hash": digest,
     }
     source = CodeDatasetSource(tags=facts)
-    mlflow.log_input(MetaDataset(source=source, name=table, digest=digest), context="training")
+    dataset = MetaDataset(source=source, name=table, digest=digest)  # type: ignore[abstract]  # MLflow's own class
+    mlflow.log_input(dataset, context="training")
     mlflow.log_params({f"dataset.{k}": v for k, v in facts.items()})
 
 
@@ -158,7 +166,12 @@ def _notes(data: TrainingData, fitted: Fitted) -> dict[str, Any]:
 
 
 def _log_model(
-    registry: ModelRegistry, trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, tags: dict[str, str]
+    registry: ModelRegistry,
+    trainer: ModelTrainer,
+    runtime: Runtime,
+    data: TrainingData,
+    fitted: Fitted,
+    tags: dict[str, str],
 ) -> LoggedModel:
     from mlflow.types import ColSpec, Schema
 
@@ -209,4 +222,3 @@ def requirements(*, with_xgboost: bool) -> list[str]:
     if with_xgboost:
         found.append(f"xgboost=={sys.modules['xgboost'].__version__}")
     return found
-

@@ -7,14 +7,15 @@ So a day's row never changes when later days arrive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
-from framework.spec import Feature, TableSpec
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     from pyspark.sql import DataFrame
+
+    from framework.spec import Feature, TableSpec
 
 DAY = "day"
 
@@ -54,11 +55,10 @@ def dense_days(measures: DataFrame, table: TableSpec, last_day: date, idle_days:
     until = F.least(F.date_add(DAY, idle_days), F.coalesce(F.date_sub(following, 1), F.lit(last_day)), F.lit(last_day))
     spread = measures.withColumn("__until", until).where(f"__until >= {DAY}")
     spread = spread.selectExpr("*", f"posexplode(sequence({DAY}, __until)) AS (__silent, __filled)")
-    filled = [
-        f"CAST(CASE WHEN __silent = 0 THEN {c.name} ELSE {'NULL' if c.empty is None else c.empty} END AS {c.type}) AS {c.name}"
-        for c in table.columns
-        if c.stage == "day"
-    ]
+    filled = []
+    for c in (c for c in table.columns if c.stage == "day"):
+        empty = "NULL" if c.empty is None else c.empty
+        filled.append(f"CAST(CASE WHEN __silent = 0 THEN {c.name} ELSE {empty} END AS {c.type}) AS {c.name}")
     return spread.selectExpr(*table.keys, f"__filled AS {DAY}", *filled)
 
 

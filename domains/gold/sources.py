@@ -6,11 +6,15 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from domains.gold.contract import TABLES
 from framework.folder import FolderReader
 from framework.gold import GoldReader, GoldSource
+
+if TYPE_CHECKING:
+    from framework.gold import GoldTable
+    from framework.runtime import Runtime
 
 LAST_DAY = date(2026, 10, 28)
 
@@ -25,7 +29,7 @@ class SimulatedSource(GoldSource):
     tables = TABLES
     incomplete_days = 1
 
-    def open(self, runtime: Any, where: str) -> GoldReader:
+    def open(self, runtime: Runtime, where: str) -> GoldReader:
         """Write the simulated tables unless they are there, and open them."""
         settings = runtime.settings
         last = settings.as_of or LAST_DAY
@@ -43,7 +47,7 @@ class SimulatedSource(GoldSource):
 
 
 class _SimulatedReader(FolderReader):
-    def __init__(self, runtime: Any, folder: Path, tables: Any, last: date) -> None:
+    def __init__(self, runtime: Runtime, folder: Path, tables: tuple[GoldTable, ...], last: date) -> None:
         super().__init__(runtime, folder, tables)
         self._last = last
 

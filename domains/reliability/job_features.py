@@ -88,7 +88,9 @@ DAY = (
     count("decided", "sum(decided)", says="runs that succeeded or failed"),
     count("failed", "sum(failed)", says="runs that ended FAILED, ERROR or TIMED_OUT"),
     count("timed_out", "count_if(state = 'TIMED_OUT')", says="runs that timed out"),
-    count("cancelled", "count_if(state IN ('CANCELLED', 'SKIPPED', 'BLOCKED'))", says="runs that did not do their work"),
+    count(
+        "cancelled", "count_if(state IN ('CANCELLED', 'SKIPPED', 'BLOCKED'))", says="runs that did not do their work"
+    ),
     count("active", "max(CASE WHEN end_time IS NOT NULL THEN 1 END)", says="1 if a run ended", unit="0/1"),
     count("failure_day", "max(failed)", says="1 if a run failed", unit="0/1"),
     count("decided_day", "max(decided)", says="1 if a run succeeded or failed", unit="0/1", hidden=True),
@@ -105,14 +107,22 @@ DAY = (
         type="array<struct<at:timestamp,failed:int>>",
     ),
     daily(
-        "decided_outcome", "max(failed)", says="1 if a run failed, 0 if all succeeded, else NULL", hidden=True, needs=OUTCOME
+        "decided_outcome",
+        "max(failed)",
+        says="1 if a run failed, 0 if all succeeded, else NULL",
+        hidden=True,
+        needs=OUTCOME,
     ),
-    count("long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True),
+    count(
+        "long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True
+    ),
     count("long_ended", "sum(long_ended)", says="runs first seen on an earlier day", hidden=True),
     values("seconds", SUCCESSFUL, needs=OUTCOME),
     values("first_hours", "end_hours", needs=OUTCOME),
     daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
-    daily("median_seconds", f"percentile({SUCCESSFUL}, 0.5)", says="median duration of successful runs", unit="seconds"),
+    daily(
+        "median_seconds", f"percentile({SUCCESSFUL}, 0.5)", says="median duration of successful runs", unit="seconds"
+    ),
     daily("runtime_major", "max(runtime_major)", says="newest major runtime version", unit="version", needs=RUNTIME),
 )
 
@@ -128,9 +138,14 @@ ACTIVITY = (
         says="runs still running at the end of the day",
         unit="runs",
     ),
-    rate("runs_per_active_day_28d", "runs", "active", window=MONTH, says="runs per active day, last 28 days", unit="runs"),
+    rate(
+        "runs_per_active_day_28d", "runs", "active", window=MONTH, says="runs per active day, last 28 days", unit="runs"
+    ),
     days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
-    *(lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True) for n in (6, 13, 20, 27)),
+    *(
+        lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True)
+        for n in (6, 13, 20, 27)
+    ),
     derived(
         "runs_on_next_weekday_28d",
         " + ".join(f"coalesce(runs_{n}_days_ago, 0)" for n in (6, 13, 20, 27)),
@@ -143,8 +158,12 @@ ACTIVITY = (
 FAILURES = (
     rate("failure_rate_7d", "failed", "decided", window=WEEK, says="share of decided runs that failed, last 7 days"),
     rate("failure_rate_28d", "failed", "decided", window=MONTH, says="share of decided runs that failed, last 28 days"),
-    rate("timeout_rate_28d", "timed_out", "decided", window=MONTH, says="share of decided runs that timed out, 28 days"),
-    rate("cancel_rate_28d", "cancelled", "runs", window=MONTH, says="share of runs that did not do their work, 28 days"),
+    rate(
+        "timeout_rate_28d", "timed_out", "decided", window=MONTH, says="share of decided runs that timed out, 28 days"
+    ),
+    rate(
+        "cancel_rate_28d", "cancelled", "runs", window=MONTH, says="share of runs that did not do their work, 28 days"
+    ),
     total("failed_days_7d", "failure_day", window=WEEK, says="days with a failed run, last 7 days", unit="days"),
     smoothed_rate(
         "failed_day_share_28d",
@@ -168,7 +187,13 @@ FAILURES = (
     fading_share(21),
     days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
     days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
-    rate("retry_success_rate_28d", "retries_won", "retries_made", window=MONTH, says="share of runs after a failure that succeeded"),
+    rate(
+        "retry_success_rate_28d",
+        "retries_won",
+        "retries_made",
+        window=MONTH,
+        says="share of runs after a failure that succeeded",
+    ),
 )
 
 DURATIONS = (
@@ -177,8 +202,12 @@ DURATIONS = (
     quantile("median_seconds_7d", 0.5, "seconds_7d", says="median duration, last 7 days", unit="seconds"),
     quantile("median_seconds_28d", 0.5, "seconds_28d", says="median duration, last 28 days", unit="seconds"),
     quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", says="P95 duration, last 28 days", unit="seconds"),
-    mean("median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"),
-    zscore("seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"),
+    mean(
+        "median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"
+    ),
+    zscore(
+        "seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"
+    ),
     derived(
         "seconds_ratio_7d",
         "median_seconds_7d / nullif(median_seconds_28d, 0)",
@@ -244,7 +273,9 @@ class ReliabilityFeatures(DailyFeatures):
         ended = runs.where("end_time IS NOT NULL").withColumn("day", F.col("end_day"))
         ended = ended.withColumn("long_ended", (long & (F.date_diff("end_day", "seen_day") < MAX_RUN.days)).cast("int"))
         seen = runs.where(long).selectExpr(*JOB, "seen_day AS day", "1 AS long_started")
-        opening = first.where("known_day IS NOT NULL").selectExpr(*JOB, "known_day AS day", "end_hours", "sla_hours", "breached")
+        opening = first.where("known_day IS NOT NULL").selectExpr(
+            *JOB, "known_day AS day", "end_hours", "sla_hours", "breached"
+        )
         again = retries(followers(runs)).selectExpr(*JOB, "to_date(known_time) AS day", "retry_succeeded")
         events = ended
         for more in (seen, opening, again):

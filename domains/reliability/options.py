@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
 from framework.config import DomainOptions
@@ -18,4 +16,4 @@ class ReliabilityOptions(DomainOptions):
     """
 
     section = "reliability"
-    slas: Mapping[str, float] = Field(default_factory=dict)
+    slas: dict[str, float] = Field(default_factory=dict)

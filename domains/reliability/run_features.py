@@ -45,8 +45,15 @@ class ReliabilityRunFeatures(EventFeatures):
         needs=NEEDS,
         columns=(
             derived("duration_seconds", "seconds", says="duration of the failed run", unit="seconds"),
-            derived("is_timeout", "CASE WHEN state = 'TIMED_OUT' THEN 1 ELSE 0 END", says="1 if it timed out", unit="0/1"),
-            derived("is_retry", "CASE WHEN trigger_type = 'RETRY' THEN 1 ELSE 0 END", says="1 if it was a retry itself", unit="0/1"),
+            derived(
+                "is_timeout", "CASE WHEN state = 'TIMED_OUT' THEN 1 ELSE 0 END", says="1 if it timed out", unit="0/1"
+            ),
+            derived(
+                "is_retry",
+                "CASE WHEN trigger_type = 'RETRY' THEN 1 ELSE 0 END",
+                says="1 if it was a retry itself",
+                unit="0/1",
+            ),
             derived(
                 "is_infrastructure",
                 "CASE WHEN termination_code RLIKE 'CLUSTER|DRIVER|CLOUD|QUOTA|INTERNAL' THEN 1 "
@@ -57,7 +64,12 @@ class ReliabilityRunFeatures(EventFeatures):
             ),
             derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", says="hour on a circle, sine"),
             derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", says="hour on a circle, cosine"),
-            derived("workspace_failures_1h", "failures_nearby", says="failed runs of the workspace in the hour before", unit="runs"),
+            derived(
+                "workspace_failures_1h",
+                "failures_nearby",
+                says="failed runs of the workspace in the hour before",
+                unit="runs",
+            ),
             before("runs_before_1d", recent("count", "failed"), window=1, says="decided runs, last day", unit="runs"),
             before("runs_before_28d", recent("count", "failed"), says="decided runs, last 28 days", unit="runs"),
             before("failures_before_1d", recent("sum", "failed"), window=1, says="failed runs, last day", unit="runs"),
@@ -74,10 +86,17 @@ class ReliabilityRunFeatures(EventFeatures):
                 says="duration over the mean of successful runs, last 28 days",
                 unit="ratio",
             ),
-            seconds_since("seconds_since_run", "failed IS NOT NULL", says="time since the job's last decided run ended"),
+            seconds_since(
+                "seconds_since_run", "failed IS NOT NULL", says="time since the job's last decided run ended"
+            ),
             seconds_since("seconds_since_success", "failed = 0", says="time since the job last succeeded"),
             seconds_since("seconds_since_failure", "failed = 1", says="time since the job failed before"),
-            before("retries_before_28d", recent("count", "retry_succeeded"), says="runs after a failure, 28 days", unit="runs"),
+            before(
+                "retries_before_28d",
+                recent("count", "retry_succeeded"),
+                says="runs after a failure, 28 days",
+                unit="runs",
+            ),
             before(
                 "retry_success_share_28d",
                 f"({recent('sum', 'retry_succeeded')} + 1) / ({recent('count', 'retry_succeeded')} + 2)",
@@ -94,6 +113,8 @@ class ReliabilityRunFeatures(EventFeatures):
 
         runs = job_runs(gold)
         hour = Window.partitionBy("workspace_id").orderBy(F.col("end_time").cast("long")).rangeBetween(-3600, -1)
-        ended = runs.where("end_time IS NOT NULL").withColumn("failures_nearby", F.coalesce(F.sum("failed").over(hour), F.lit(0)))
+        ended = runs.where("end_time IS NOT NULL").withColumn(
+            "failures_nearby", F.coalesce(F.sum("failed").over(hour), F.lit(0))
+        )
         again = retries(followers(runs)).withColumnRenamed("known_time", "end_time")
         return ended.unionByName(again, allowMissingColumns=True)

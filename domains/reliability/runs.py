@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.reliability.options import ReliabilityOptions
+from framework.clock import midnight
 from framework.gold import KNOWN_AT
 from framework.spec import days, hours
 
@@ -59,23 +60,21 @@ def fold(gold: GoldView) -> DataFrame:
         F.max("compute_ids").alias("compute_ids"),
         F.max(KNOWN_AT).alias(KNOWN_AT),
     )
-    lost_before = F.date_add(F.lit(gold.days.end), 1).cast("timestamp") - F.lit(LOST_AFTER)
-    state = F.col("final.result_state")
+    lost_before = F.lit(midnight(gold.days.end) + days(1) - LOST_AFTER)
+    state, ended = F.col("final.result_state"), F.col("final.period_end_time")
     failed = F.when(state.isin("FAILED", "ERROR", "TIMED_OUT"), 1).when(state == "SUCCEEDED", 0)
-    start = F.least(
-        "first_start", F.col("final.period_end_time") - F.make_dt_interval(secs=F.col("final.run_duration_seconds"))
-    )
+    start = F.least("first_start", ended - F.make_dt_interval(secs=F.col("final.run_duration_seconds")))
     return folded.select(
         *RUN,
         start.alias("start_time"),
-        F.col("final.period_end_time").alias("end_time"),
+        ended.alias("end_time"),
         F.to_date(start).alias("start_day"),
-        F.to_date("final.period_end_time").alias("end_day"),
+        F.to_date(ended).alias("end_day"),
         F.to_date("first_end").alias("seen_day"),
         F.coalesce(
             F.col("final.run_duration_seconds").cast("double"),
             # Whole seconds, as the source reports them: sums of them are exact.
-            F.round((F.unix_micros("final.period_end_time") - F.unix_micros("first_start")) / 1e6),
+            F.round((F.unix_micros(ended) - F.unix_micros("first_start")) / 1e6),
         ).alias("seconds"),
         state.alias("state"),
         (1 - failed).alias("succeeded"),
@@ -118,7 +117,9 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
         .drop("__rank")
         .withColumn("end_hours", (F.unix_micros("end_time") - F.unix_micros(local_midnight)) / 3.6e9)
         .withColumn("sla_hours", sla)
-        .withColumn("known_day", F.when(F.col("end_day").isNotNull(), F.greatest("end_day", F.date_add("start_day", 1))))
+        .withColumn(
+            "known_day", F.when(F.col("end_day").isNotNull(), F.greatest("end_day", F.date_add("start_day", 1)))
+        )
     )
 
 
@@ -137,7 +138,9 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
 
     from framework.formulas import nearest_rank
 
-    past = first.where("known_day IS NOT NULL").selectExpr(*JOB, "unix_date(known_day) AS at", "end_hours AS past_hours")
+    past = first.where("known_day IS NOT NULL").selectExpr(
+        *JOB, "unix_date(known_day) AS at", "end_hours AS past_hours"
+    )
     asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
     both = asked.unionByName(past, allowMissingColumns=True)
     over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
     import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame
@@ -60,7 +61,7 @@ def finish(frame: Frame, *, keep: Sequence[str], naming: Sequence[str]) -> Frame
 
 def count(frame: Frame) -> int:
     """Return the number of rows."""
-    return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type,operator]
+    return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type]
 
 
 def _pandas(frame: Frame) -> pd.DataFrame:
@@ -117,7 +118,9 @@ def _finish_spark(frame: Any, keep: Sequence[str], naming: Sequence[str]) -> Any
     for name in keep:
         if name == "reasons":
             each = [
-                F.struct(F.col(f"reason_{r}_feature").alias("feature"), *(F.col(f"reason_{r}_{p}").alias(p) for p in PARTS))
+                F.struct(
+                    F.col(f"reason_{r}_feature").alias("feature"), *(F.col(f"reason_{r}_{p}").alias(p) for p in PARTS)
+                )
                 for r in RANKS
                 if f"reason_{r}_feature" in present
             ]

@@ -8,11 +8,12 @@ what goes in decides nothing about the result's meaning, only about its transpor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
     import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from framework.clock import midnight
@@ -14,6 +13,8 @@ from framework.training.evaluate import Evaluation, evaluate
 from framework.training.fitting import reason_outputs, usual_ranges
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import numpy as np
     import pyarrow as pa
     from pyspark.sql import DataFrame
@@ -46,7 +47,9 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         import pyarrow.compute as pc
 
         name = runtime.feature_table(grain.name)
-        keys = runtime.tables.read(name, columns=list(grain.primary_key), where=[(grain.time, "<=", _last(grain, as_of))])
+        keys = runtime.tables.read(
+            name, columns=list(grain.primary_key), where=[(grain.time, "<=", _last(grain, as_of))]
+        )
         known = pc.cast(keys[grain.time], pa.timestamp("us"))
         if grain.time_type == "date":
             known = pc.add(known, pa.scalar(86_400_000_000, pa.duration("us")))

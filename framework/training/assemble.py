@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from framework.training.probe import check_label_frame
 from framework.training.sample import bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from pyspark.sql import DataFrame
 
@@ -53,7 +54,9 @@ def model_features(spec: ModelSpec, runtime: Runtime) -> dict[str, Feature]:
     return found
 
 
-def lookups(spec: ModelSpec, runtime: Runtime, grain: TableSpec, only: Sequence[str] | None = None) -> list[FeatureLookup]:
+def lookups(
+    spec: ModelSpec, runtime: Runtime, grain: TableSpec, only: Sequence[str] | None = None
+) -> list[FeatureLookup]:
     """Return the store's lookups; day-grain tables match the exact day.
 
     Args:
@@ -117,7 +120,9 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     spec = trainer.spec
     labels = runtime.stage(bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, spec.name))
     frame = runtime.store.create_training_set(
-        df=labels, feature_lookups=lookups(spec, runtime, grain), label=list(spec.labels) if trainer.task is not Task.ANOMALY else None
+        df=labels,
+        feature_lookups=lookups(spec, runtime, grain),
+        label=list(spec.labels) if trainer.task is not Task.ANOMALY else None,
     ).to_pandas()
     if frame.empty:
         return "no label is defined in the whole history"
@@ -141,9 +146,7 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     )
 
 
-def training_data(
-    trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split
-) -> TrainingData:
+def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split) -> TrainingData:
     """Decide which features this training sees: those wholly NULL on training rows are dropped, by name."""
     frame = rows.frame
     train = frame.iloc[split.train]
@@ -192,11 +195,15 @@ def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
     """Return what identifies a training: equal fingerprints give equal models."""
     spec = trainer.spec
     tables = sorted({lookup.table for lookup in spec.lookups})
-    parts = [as_of.isoformat(), spec.spec_hash(), str(runtime.settings.seed), str(sorted(runtime.settings.options.items()))]
+    parts = [
+        as_of.isoformat(),
+        spec.spec_hash(),
+        str(runtime.settings.seed),
+        str(sorted(runtime.settings.options.items())),
+    ]
     for table in tables:
         name = runtime.feature_table(table)
         declared = runtime.plugins.table(table)
         parts += [f"{name}@{runtime.tables.version(name)}", *(declared.formula_hash(c.name) for c in declared.features)]
     parts += [inspect.getsource(cls) for cls in type(trainer).__mro__[:-1] if cls.__module__ != "abc"]
     return short_hash(parts)
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from framework.guard import check_subclass
@@ -15,6 +14,8 @@ from framework.training import assemble, probe
 from framework.training.split import NoSplit, Split, held_back_windows, split_by_time
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pyspark.sql import DataFrame
 
     from framework.gold import GoldView
@@ -82,9 +83,7 @@ class ModelTrainer(ABC):
         rows = assemble.assemble(self, runtime, as_of, grain)
         if isinstance(rows, str):
             return self._skipped(rows)
-        split = split_by_time(
-            rows.frame["_day"], rows.known_at, calibrate=spec.calibrate, test=spec.test
-        )
+        split = split_by_time(rows.frame["_day"], rows.known_at, calibrate=spec.calibrate, test=spec.test)
         if isinstance(split, NoSplit):
             return self._skipped(split.reason)
         data = assemble.training_data(self, runtime, rows, grain, split)
@@ -123,7 +122,9 @@ class ModelTrainer(ABC):
         if windows >= MIN_WINDOWS or fitted.fallback:
             return dataclasses.replace(fitted, extras=extras)
         lacking = (MIN_WINDOWS - windows) * max(1, self.spec.horizon.days)
-        remark = f"too little history: {windows} label windows held back, {MIN_WINDOWS} are needed ({lacking} more days)"
+        remark = (
+            f"too little history: {windows} label windows held back, {MIN_WINDOWS} are needed ({lacking} more days)"
+        )
         return dataclasses.replace(fitted, extras=extras, evaluation=None, remarks=(*fitted.remarks, remark))
 
     def _skipped(self, reason: str) -> UnitResult:

@@ -83,5 +83,7 @@ def _class_priors(
     for code in range(classes):
         is_class = train.assign(**{label: (train[label] == code).astype(float)})
         columns.append(_group_means(is_class, rows, label, given))
-    stacked = np.column_stack(columns)
-    return stacked / np.maximum(stacked.sum(axis=1, keepdims=True), 1e-12)
+    stacked: np.ndarray = np.column_stack(columns)
+    total: np.ndarray = np.maximum(stacked.sum(axis=1, keepdims=True), 1e-12)
+    shares: np.ndarray = stacked / total
+    return shares

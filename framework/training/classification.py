@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from framework.runtime import Runtime
     from framework.training.data import TrainingData
+    from framework.training.evaluate import Evaluation
 
 
 class ClassificationTrainer(SupervisedTrainer, abstract=True):
@@ -34,19 +35,12 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         verdict = judge(data.part("train")[labels], self.task)
         estimators, remarks = self._fit_all(data, dummy=verdict.kind == "fallback")
         thresholds = {role: self._threshold(data, role, e) for role, e in estimators.items()}
-        truth = data.truth("test", labels[0]) if len(labels) == 1 else data.part("test")[labels].to_numpy()
-        baseline = baseline_answers(
-            self.spec.baseline, data.part("train"), data.part("test"), self.spec.labels, self.task, len(self.spec.classes)
-        )
-        first = next(iter(estimators.values()))
+        threshold = next(iter(thresholds.values()))
+        evaluation = self._judge(data, estimators, threshold)
         weights = dict.fromkeys(data.inputs, 1.0)
         if self.task is Task.BINARY and not verdict.reason:
-            weights = importance(first, data, truth, "average_precision")
+            weights = importance(estimators["estimator"], data, data.truth("test", labels[0]), "average_precision")
         usual = usual_ranges(data, weights)
-        threshold = next(iter(thresholds.values()))
-        evaluation = evaluate(
-            self.task, truth, self._answers(estimators, data), baseline, data.part("test")["_day"], threshold=threshold, seed=data.seed
-        )
         served = {
             "task": str(self.task),
             "inputs": list(data.inputs),
@@ -55,7 +49,6 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             "threshold": threshold,
             "thresholds": thresholds,
             "classes": list(self.spec.classes),
-            "labels": labels,
         }
         return Fitted(
             estimators=estimators,
@@ -65,6 +58,21 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             fallback=verdict.reason,
             remarks=remarks,
             extras={"threshold": threshold},
+        )
+
+    def _judge(self, data: TrainingData, estimators: dict[str, Any], threshold: float) -> Evaluation | None:
+        """Judge the held-back answers beside the baseline's."""
+        spec, test = self.spec, data.part("test")
+        truth = test[list(spec.labels)].to_numpy()
+        baseline = baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, len(spec.classes))
+        return evaluate(
+            self.task,
+            truth if self.task is Task.MULTILABEL else truth[:, 0],
+            self._answers(estimators, data),
+            baseline,
+            test["_day"],
+            threshold=threshold,
+            seed=data.seed,
         )
 
     def _fit_all(self, data: TrainingData, *, dummy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:

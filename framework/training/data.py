@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,15 +42,16 @@ class TrainingData:
     entity: np.ndarray
     seed: int
 
-    def part(self, name: str) -> pd.DataFrame:
-        """Return the rows of ``train``, ``calibrate`` or ``test``."""
-        return self.frame.iloc[getattr(self.split, name)]
+    def part(self, name: Literal["train", "calibrate", "test"]) -> pd.DataFrame:
+        """Return the rows of a part."""
+        positions: np.ndarray = getattr(self.split, name)
+        return self.frame.iloc[positions]
 
-    def features(self, name: str) -> pd.DataFrame:
+    def features(self, name: Literal["train", "calibrate", "test"]) -> pd.DataFrame:
         """Return the model inputs of a part."""
         return self.part(name)[list(self.inputs)]
 
-    def truth(self, name: str, label: str) -> np.ndarray:
+    def truth(self, name: Literal["train", "calibrate", "test"], label: str) -> np.ndarray:
         """Return one label of a part."""
         return self.part(name)[label].to_numpy()
 

@@ -54,7 +54,14 @@ class Evaluation:
 
 
 def evaluate(
-    task: Task, truth: np.ndarray, answer: np.ndarray, baseline: np.ndarray, day: pd.Series, *, threshold: float = 0.5, seed: int = 7
+    task: Task,
+    truth: np.ndarray,
+    answer: np.ndarray,
+    baseline: np.ndarray,
+    day: pd.Series,
+    *,
+    threshold: float = 0.5,
+    seed: int = 7,
 ) -> Evaluation | None:
     """Judge answers against truth, beside the baseline.
 
@@ -180,14 +187,13 @@ def _ranking(truth: np.ndarray, answer: np.ndarray, _: float) -> dict[str, float
 
     events = int(truth.sum())
     top = np.argsort(-answer, kind="stable")[:events]
-    found = {
+    return {
         "average_precision": float(average_precision_score(truth, answer)),
         "roc_auc": float(roc_auc_score(truth, answer)),
         "precision_at_k": float(truth[top].mean()),
         "recall_at_2k": float(truth[np.argsort(-answer, kind="stable")[: 2 * events]].sum() / events),
         "prevalence": float(truth.mean()),
     }
-    return found
 
 
 def _binary(truth: np.ndarray, answer: np.ndarray, threshold: float) -> dict[str, float]:
@@ -222,4 +228,3 @@ def _macro(truth: np.ndarray, answer: np.ndarray, threshold: float) -> dict[str,
     if truth.ndim == 1:
         found["accuracy"] = float((answer.argmax(axis=1) == truth).mean())
     return found
-

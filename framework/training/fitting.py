@@ -30,10 +30,8 @@ def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.S
     import numpy as np
     from sklearn.metrics import brier_score_loss
 
-    middle = np.sort(day.unique())[day.nunique() // 2] if day.nunique() > 1 else None
-    if middle is None:
-        return None
-    early = (day < middle).to_numpy()
+    days = np.sort(day.unique())
+    early = (day < days[len(days) // 2]).to_numpy()
     if min(len(set(truth[early])), len(set(truth[~early]))) < 2:  # noqa: PLR2004 - both classes in both halves
         return None
     trial = _calibrated(estimator, inputs[early], truth[early])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from framework.errors import LabelError, LeakageError
 from framework.spec import TableSpec, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
     import numpy as np
     import pandas as pd
 
@@ -46,7 +47,9 @@ def check_label_frame(
     twice = int(frame.duplicated(list(grain.primary_key)).sum())
     if twice:
         raise LabelError(
-            what=f"{twice} rows repeat a (keys, {time})", where=f"labels of {model}", fix="return one row per entity and time"
+            what=f"{twice} rows repeat a (keys, {time})",
+            where=f"labels of {model}",
+            fix="return one row per entity and time",
         )
     at = pd.to_datetime(frame[time], utc=True)
     if grain.time_type == "date":
@@ -56,11 +59,13 @@ def check_label_frame(
         raise LeakageError(
             what=f"{int(early.sum())} of {len(frame)} labels were known before their window ended",
             where=f"column {time} of the labels of {model}",
-            fix=f"label_known_at must be at least {time} + {horizon}; check that {time} is the day the features describe",
+            fix=f"label_known_at must be at least {time} + {horizon}; is {time} the day the features describe?",
         )
 
 
-def check_features(frame: pd.DataFrame, *, features: Sequence[str], label: str, task: Task, entity: np.ndarray, model: str) -> None:
+def check_features(
+    frame: pd.DataFrame, *, features: Sequence[str], label: str, task: Task, entity: np.ndarray, model: str
+) -> None:
     """Check that no single feature gives the label away.
 
     Args:
@@ -84,7 +89,9 @@ def check_features(frame: pd.DataFrame, *, features: Sequence[str], label: str, 
         )
         if why:
             raise LeakageError(
-                what=f"the feature {why}", where=f"column {name} of {model}", fix="compute it from events up to the row's day only"
+                what=f"the feature {why}",
+                where=f"column {name} of {model}",
+                fix="compute it from events up to the row's day only",
             )
 
 

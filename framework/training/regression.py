@@ -32,13 +32,19 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         truth = data.truth("train", label)
         verdict = judge(data.part("train")[[label]], self.task)
         roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
-        answer = _clip(estimators["estimator"].predict(data.features("test")), self.bounds) if len(data.split.test) else truth[:0]
+        answer = (
+            _clip(estimators["estimator"].predict(data.features("test")), self.bounds)
+            if len(data.split.test)
+            else truth[:0]
+        )
         held_back = data.truth("test", label)
         baseline = baseline_answers(self.spec.baseline, data.part("train"), data.part("test"), (label,), self.task, 0)
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         usual = usual_ranges(data, weights)
         extras = {
-            f"pinball_{name.rsplit('_', 1)[1]}": pinball(held_back, _clip(estimators[role].predict(data.features("test")), self.bounds), q)
+            f"pinball_{name.rsplit('_', 1)[1]}": pinball(
+                held_back, _clip(estimators[role].predict(data.features("test")), self.bounds), q
+            )
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
@@ -74,7 +80,9 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for q in self.spec.quantiles:
                 role = f"q{round(q * 100)}"
                 roles[role] = f"prediction_p{round(q * 100)}"
-                fitted[role] = clone(estimator).set_params(**{f"{at}loss": "quantile", f"{at}quantile": q}).fit(rows, truth)
+                fitted[role] = (
+                    clone(estimator).set_params(**{f"{at}loss": "quantile", f"{at}quantile": q}).fit(rows, truth)
+                )
         fitted["estimator"] = estimator.fit(rows, truth)
         return roles, fitted
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framework.logging import get_logger
-from framework.spec import TableSpec
 from framework.stores.frames import count, is_spark
 
 if TYPE_CHECKING:
     from framework.runtime import Runtime
+    from framework.spec import TableSpec
 
 PARTS = 1_000
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -23,10 +24,9 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
     def load_context(self, context: Any) -> None:
         """Load estimators and facts from the model's own files."""
-        with open(context.artifacts["estimators"], "rb") as file:
-            self.estimators = pickle.load(file)  # noqa: S301 - the model's own artefact
-        with open(context.artifacts["served"], encoding="utf-8") as file:
-            self.served = json.load(file)
+        content = Path(context.artifacts["estimators"]).read_bytes()
+        self.estimators = pickle.loads(content)  # noqa: S301 - the model's own artefact
+        self.served = json.loads(Path(context.artifacts["served"]).read_text(encoding="utf-8"))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return one row of outputs per input row.

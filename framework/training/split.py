@@ -96,9 +96,9 @@ def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, 
         train=np.flatnonzero(fitted),
         calibrate=np.flatnonzero(tuned),
         test=np.flatnonzero(judged),
-        train_end=c1.item(),
-        calibrate_end=c2.item(),
-        test_end=c3.item(),
+        train_end=_date(c1),
+        calibrate_end=_date(c2),
+        test_end=_date(c3),
         train_days=span,
         unsettled=int((~settled).sum()),
         embargoed=int((before & ~fitted & ~tuned).sum()),
@@ -137,10 +137,16 @@ def _settled_until(day: pd.Series, settled: np.ndarray) -> np.datetime64 | None:
 
     share = pd.Series(settled).groupby(day.to_numpy()).mean()
     enough = share[share >= SETTLED_SHARE]
-    return None if enough.empty else np.datetime64(enough.index.max(), "D")
+    return None if enough.empty else np.datetime64(enough.index.max().date(), "D")
 
 
 def _after(day: np.datetime64) -> np.datetime64:
+    """Return the first moment after a day."""
     import numpy as np
 
-    return (day + np.timedelta64(1, "D")).astype("datetime64[ns]")
+    after: np.datetime64 = (day + np.timedelta64(1, "D")).astype("datetime64[ns]")
+    return after
+
+
+def _date(day: np.datetime64) -> date:
+    return date.fromisoformat(str(day))

@@ -41,7 +41,7 @@ def judge(labels: pd.DataFrame, task: Task) -> Verdict:
         return Verdict("skip", "no rows with a settled label")
     if task is Task.REGRESSION:
         first = labels.iloc[:, 0]
-        if first.nunique() == 1:
+        if (first == first.iloc[0]).all():
             return Verdict("fallback", f"the label is {first.iloc[0]:g} in all {len(first)} rows")
         return Verdict("learnable")
     if task is Task.ANOMALY:

@@ -28,7 +28,7 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
 """All simulated tables. A new one: declare it in the contract, write a function from world to rows, name it here."""
 
 
-def simulate(  # noqa: PLR0913 -- each is an independent choice with a default
+def simulate(
     folder: Path,
     *,
     seed: int = 7,

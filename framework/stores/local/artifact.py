@@ -50,7 +50,7 @@ _SIGNATURE_TYPES = {
 }
 
 
-def signature_of(spec: FeatureSpec, outputs: Any) -> ModelSignature:  # noqa: ANN401 - mlflow's Schema, loaded late
+def signature_of(spec: FeatureSpec, outputs: Any) -> ModelSignature:
     """Return a model's signature: frame columns required, features optional, outputs as given.
 
     Args:
@@ -72,13 +72,13 @@ def signature_of(spec: FeatureSpec, outputs: Any) -> ModelSignature:  # noqa: AN
     return ModelSignature(inputs=Schema(columns), outputs=outputs, params=ParamSchema([result_type]))
 
 
-def log(  # noqa: PLR0913 - one call, by keyword
+def log(
     *,
     model: str,
     name: str,
     spec: FeatureSpec,
     artifacts: Mapping[str, str],
-    outputs: Any,  # noqa: ANN401 - mlflow's Schema, loaded late
+    outputs: Any,
     pip_requirements: Sequence[str],
     input_example: pd.DataFrame | None,
 ) -> ModelInfo:
@@ -142,7 +142,7 @@ def register(info: ModelInfo, name: str, tags: Mapping[str, str]) -> int:
     return int(version.version)
 
 
-def predicted(values: Any, fields: Sequence[pa.Field]) -> dict[str, object]:  # noqa: ANN401 - whatever a model returns
+def predicted(values: Any, fields: Sequence[pa.Field]) -> dict[str, object]:
     """Return a model's outputs by field name.
 
     Args:
@@ -184,7 +184,7 @@ def _save_raw(
     path: Path,
     model: str,
     artifacts: Mapping[str, str],
-    outputs: Any,  # noqa: ANN401 - mlflow's Schema, loaded late
+    outputs: Any,
     pip_requirements: Sequence[str],
 ) -> None:
     import mlflow
@@ -208,7 +208,7 @@ def _save_raw(
     raw.save(str(path / "MLmodel"))
 
 
-def _save_outer(  # noqa: PLR0913, PLR0917 - one call, from one place
+def _save_outer(
     path: str,
     mlflow_model: Model,
     name: str,

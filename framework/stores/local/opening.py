@@ -9,18 +9,19 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.clock import Clock
-from framework.config import Settings
-from framework.plugins import Registry
 from framework.runtime import Runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame, SparkSession
 
+    from framework.config import Settings
+    from framework.plugins import Registry
     from framework.registry import ModelRegistry
     from framework.stores.local.jvm import Gateway
 

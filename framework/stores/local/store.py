@@ -51,7 +51,7 @@ class LocalFeatureStore:
         self._reader = FeatureReader(tables)
         self._scorer = Scorer(self._reader, spark)
 
-    def create_table(  # noqa: PLR0913 - the client's keywords
+    def create_table(
         self,
         *,
         name: str,
@@ -164,7 +164,7 @@ class LocalFeatureStore:
         )
         return LocalTrainingSet(frame, spec=spec, labels=labels, reader=self._reader, spark=self._spark)
 
-    def log_model(  # noqa: PLR0913 - the client's keywords
+    def log_model(
         self,
         *,
         model: str,
@@ -172,7 +172,7 @@ class LocalFeatureStore:
         training_set: TrainingSet,
         registered_model_name: str,
         artifacts: Mapping[str, str],
-        output_schema: Any,  # noqa: ANN401 - the port's word: mlflow's Schema, loaded late
+        output_schema: Any,
         pip_requirements: Sequence[str],
         input_example: pd.DataFrame | None = None,
         tags: Mapping[str, str] | None = None,
