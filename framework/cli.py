@@ -104,9 +104,9 @@ def _parsed(options: dict[str, Any]) -> dict[str, Any]:
     for name in ("domains", "models"):
         if name in found:
             found[name] = tuple(word.strip() for word in found[name].split(",") if word.strip())
-    for name in ("as_of", "first"):
+    for name, option in (("as_of", "--as-of"), ("first", "--from")):
         if name in found:
-            found[name] = _day(found[name], name)
+            found[name] = _day(found[name], option)
     return found
 
 
@@ -116,9 +116,7 @@ def _day(text: str, option: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(
-            what=f"'{text}' is no day", where=f"--{option.replace('_', '-')}", fix="write YYYY-MM-DD"
-        ) from error
+        raise ConfigError(what=f"'{text}' is no day", where=option, fix="write YYYY-MM-DD") from error
 
 
 def _exit(work: Any) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from framework.config import load_settings
@@ -40,6 +41,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     logging.configure(console=sys.stderr.isatty())
     plugins = discover(strict=settings.strict)
     _name_broken(plugins)
+    plugins.select_models(settings.domains, settings.models)  # an unknown name costs no JVM
     runtime = open_local(settings, plugins)
     results = _with_progress(runtime, stages, options)
     from framework.report import closing_table, time_table
@@ -133,4 +135,6 @@ def list_plugins(*, strict: bool) -> int:
 def _name_broken(plugins: Registry) -> None:
     console = Console(stderr=True)
     for name, error in plugins.broken.items():
-        console.print(f"[yellow]domain '{name}' cannot be loaded and is skipped:[/yellow] {error}", highlight=False)
+        console.print(
+            f"[yellow]domain '{name}' cannot be loaded and is skipped:[/yellow] {escape(error)}", highlight=False
+        )

@@ -104,7 +104,7 @@ class Settings(Frozen):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OSError) as error:  # 'Europe' is a folder
             raise ValueError(f"no time zone '{value}'") from error
         return value
 
@@ -138,7 +138,7 @@ def load_settings(given: Mapping[str, Any], file: Path | None = None) -> Setting
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(what=f"cannot read it: {error}", where=str(file), fix="give a readable TOML file") from error
 
 

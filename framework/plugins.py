@@ -190,13 +190,14 @@ _NAMING: dict[str, Callable[[Any], str]] = {
 
 def _collect(manager: pluggy.PluginManager, name: str, plugin: Any) -> dict[str, list[tuple[str, Any]]]:
     """Register one plugin, call its hooks, and take it out again if any of them fails."""
-    manager.register(plugin, name=name)
     try:
+        manager.register(plugin, name=name)
         manager.check_pending()
         callers = {c.name: c for c in manager.get_hookcallers(plugin) or []}
         found = {hook: list(_offered(hook, caller, plugin)) for hook, caller in callers.items()}
     except BaseException:
-        manager.unregister(plugin)
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
         raise
     if not found:
         fix = f"mark at least one of {', '.join(sorted(_NAMING))} with @hookimpl"

@@ -118,6 +118,7 @@ class TableSpec:
                 raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise SpecError(what=f"declared twice: {twice}", where=self.name, fix="keep one of them")
+        tuple(self.layers())  # raises on a circle
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -150,11 +151,8 @@ class TableSpec:
             open_names = {c.name for c in left}
             layer = tuple(c for c in left if c.stage == "day" or not c.refers_to(open_names))
             if not layer:
-                raise SpecError(
-                    what=f"columns refer to each other in a circle: {sorted(open_names)}",
-                    where=self.name,
-                    fix="break the circle",
-                )
+                what = f"columns refer to each other in a circle: {sorted(open_names)}"
+                raise SpecError(what=what, where=self.name, fix="break the circle")
             yield layer
             left = [c for c in left if c not in layer]
 

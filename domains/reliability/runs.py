@@ -162,8 +162,12 @@ def followers(runs: DataFrame) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    following = F.struct("start_time", "end_time", "succeeded", "failed", "state", "pending", "run_id")
-    starts = runs.select(*JOB, F.col("start_time").alias("at"), F.lit(1).alias("kind"), following.alias("started"))
+    # Runs that start together stand in the order of their ids, which does not change when one of them ends.
+    following = F.struct("start_time", "run_id", "end_time", "succeeded", "failed", "state", "pending")
+    # A retry may start at the very moment of the failure's end; a failure without length is no retry of that moment,
+    # or it would follow itself.
+    kind = F.when((F.col("failed") == 1) & (F.col("start_time") == F.col("end_time")), -1).otherwise(1)
+    starts = runs.select(*JOB, F.col("start_time").alias("at"), kind.alias("kind"), following.alias("started"))
     ends = runs.where("failed = 1").select("*", F.col("end_time").alias("at"), F.lit(0).alias("kind"))
     # Backwards in time, so that the frame grows row by row instead of being scanned for each row.
     order = Window.partitionBy(*JOB).orderBy(F.desc("at"), F.desc("kind"), F.desc("started"))

@@ -82,11 +82,15 @@ def check_features(
     truth = frame[label].to_numpy(float)
     if len(truth) < ENOUGH_ROWS or len(set(truth)) < 2:  # noqa: PLR2004 - two classes, or nothing to tell
         return
-    for name in features:
-        values = frame[name].to_numpy(float)
-        why = _equal(values, truth) or (
-            _predicts_value(values, truth, entity) if task is Task.REGRESSION else _predicts_class(values, truth)
-        )
+    values = {name: frame[name].to_numpy(float) for name in features}
+    # A copy is named before what only happens to go with it.
+    found = {name: _equal(column, truth) for name, column in values.items()}
+    if not any(found.values()):
+        found = {
+            name: _predicts_value(column, truth, entity) if task is Task.REGRESSION else _predicts_class(column, truth)
+            for name, column in values.items()
+        }
+    for name, why in found.items():
         if why:
             raise LeakageError(
                 what=f"the feature {why}",
@@ -137,7 +141,8 @@ def _predicts_value(values: np.ndarray, truth: np.ndarray, entity: np.ndarray) -
         means = np.bincount(entity[both], weights=column) / np.maximum(rows, 1)
         inner.append(column - means[entity[both]])
     spread = [float(np.std(part)) for part in inner]
-    if min(spread) <= 1e-12 * max(1.0, float(np.abs(truth).max())):
+    scale = [float(np.abs(column[both]).max()) for column in (values, truth)]
+    if any(moves <= 1e-12 * size for moves, size in zip(spread, scale, strict=True)):  # only rounding moves it
         return ""
     r = abs(float(np.mean(inner[0] * inner[1])) / (spread[0] * spread[1]))
     return f"follows the label within entities with correlation {r:.4f}" if r >= TOO_GOOD else ""

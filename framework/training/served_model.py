@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 TOP = 3
+MIDDLE = 50
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
@@ -45,22 +46,22 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         return pd.DataFrame(outputs | self._reasons(rows), index=rows.index)
 
     def _regression(self, inputs: pd.DataFrame) -> dict[str, Any]:
-        answers = {"prediction": self.estimators["estimator"].predict(inputs)}
-        for role, name in self.served["quantiles"].items():
-            answers[name] = self.estimators[role].predict(inputs)
         low, high = self.served["bounds"]
-        clipped = {name: np.clip(np.asarray(v, dtype=float), low, high) for name, v in answers.items()}
-        names = list(clipped)
-        if len(names) > 1:  # quantile fits are independent and may cross
-            clipped[names[1]] = np.minimum(clipped[names[1]], clipped["prediction"])
-            clipped[names[-1]] = np.maximum(clipped[names[-1]], clipped["prediction"])
-        return clipped
+        bounds = (-np.inf if low is None else low, np.inf if high is None else high)
+        roles = {"estimator": "prediction"} | self.served["quantiles"]
+        answers = {name: np.clip(_ask(self.estimators[role].predict, inputs), *bounds) for role, name in roles.items()}
+        names = sorted(self.served["quantiles"].values(), key=_percent)
+        if names:  # quantile fits are independent: they may cross each other, and the forecast
+            ordered = np.sort([answers[name] for name in names], axis=0)
+            if _percent(names[0]) < MIDDLE:
+                ordered[0] = np.minimum(ordered[0], answers["prediction"])
+            if _percent(names[-1]) > MIDDLE:
+                ordered[-1] = np.maximum(ordered[-1], answers["prediction"])
+            answers |= dict(zip(names, ordered, strict=True))
+        return answers
 
     def _binary(self, inputs: pd.DataFrame) -> dict[str, Any]:
-        estimator = self.estimators["estimator"]
-        classes = list(estimator.classes_)
-        every = np.asarray(estimator.predict_proba(inputs), dtype=float)
-        chance = every[:, classes.index(1)] if 1 in classes else np.zeros(len(inputs))
+        chance = _chance(self.estimators["estimator"], inputs)
         return {
             "prediction": chance,
             "probability": chance,
@@ -71,7 +72,8 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         estimator = self.estimators["estimator"]
         names = np.array(self.served["classes"], dtype=object)
         every = np.zeros((len(inputs), len(names)))
-        every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(inputs)
+        if len(inputs):
+            every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(inputs)
         top = every.argmax(axis=1)
         answers = {
             "prediction": top.astype(float),
@@ -84,16 +86,13 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         answers: dict[str, Any] = {}
         flags = np.zeros(len(inputs))
         for at, (role, threshold) in enumerate(self.served["thresholds"].items()):
-            estimator = self.estimators[role]
-            classes = list(estimator.classes_)
-            every = np.asarray(estimator.predict_proba(inputs), dtype=float)
-            chance = every[:, classes.index(1)] if 1 in classes else np.zeros(len(inputs))
+            chance = _chance(self.estimators[role], inputs)
             answers[f"probability_{at}"] = chance
             flags += chance >= threshold
         return {"prediction": flags} | answers
 
     def _anomaly(self, inputs: pd.DataFrame) -> dict[str, Any]:
-        raw = -np.asarray(self.estimators["estimator"].score_samples(inputs), dtype=float)
+        raw = -_ask(self.estimators["estimator"].score_samples, inputs)
         steps = np.asarray(self.served["score_steps"], dtype=float)
         score = np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps)))
         flagged = (raw > self.served["raw_threshold"]).astype(float)
@@ -121,6 +120,23 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             reasons[f"reason_{rank + 1}_low"] = low[order[:, rank]]
             reasons[f"reason_{rank + 1}_high"] = high[order[:, rank]]
         return reasons
+
+
+def _ask(method: Any, inputs: pd.DataFrame) -> Any:
+    """Return one number per row; scikit-learn refuses to answer no rows."""
+    return np.asarray(method(inputs), dtype=float) if len(inputs) else np.zeros(0)
+
+
+def _chance(estimator: Any, inputs: pd.DataFrame) -> Any:
+    """Return P(1), also of a dummy that saw one class only."""
+    classes = list(estimator.classes_)
+    if not len(inputs) or 1 not in classes:
+        return np.zeros(len(inputs))
+    return np.asarray(estimator.predict_proba(inputs), dtype=float)[:, classes.index(1)]
+
+
+def _percent(name: str) -> int:
+    return int(name.rsplit("_p", 1)[1])
 
 
 mlflow.models.set_model(ServedModel())

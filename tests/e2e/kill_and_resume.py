@@ -1,0 +1,62 @@
+"""Kill a run outright at random moments, resume it, and compare its tables with an undisturbed run's.
+
+    python -m tests.e2e.kill_and_resume [--kills 10] [--seed 1] [--scale 0.05]
+
+Each kill has a home of its own. Exit code 1 if any home differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from domains.gold.simulator import simulate
+from tests.e2e.command import AS_OF, arguments, differences, finish, kill_after, moments
+
+
+def compare(gold: Path, folder: Path, *, kills: int, seed: int) -> list[str]:
+    """Return what went wrong, one line per home; nothing if all ended alike."""
+    began = time.monotonic()
+    undisturbed = finish(arguments(gold, folder / "undisturbed"))
+    seconds = time.monotonic() - began
+    if undisturbed.code:
+        return [f"the undisturbed run failed: {undisturbed.err[-2000:]}"]
+    wrong = []
+    for at, moment in enumerate(moments(kills, seconds, seed)):
+        home = folder / f"killed_{at}"
+        kill_after(arguments(gold, home), moment)
+        resumed = finish(arguments(gold, home, "--resume"))
+        differing = differences(folder / "undisturbed", home)
+        if resumed.code or differing:
+            wrong.append(f"killed after {moment:.1f} s: exit {resumed.code}, differing tables {differing}")
+    return wrong
+
+
+def say(line: str) -> None:
+    """Report progress."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Parse the options, simulate gold once, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=0.05)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        gold = Path(folder) / "gold"
+        gold.mkdir()
+        simulate(gold, scale=options.scale, last_day=AS_OF)
+        wrong = compare(gold, Path(folder), kills=options.kills, seed=options.seed)
+    for line in wrong:
+        say(line)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""Training on simulated gold: what is planted is caught, what is degenerate says so."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from domains.gold.simulator import simulate
+from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
+from framework.errors import LabelError, LeakageError
+from framework.plugins import discover, hookimpl
+from framework.results import Status
+from framework.scoring import BatchScorer
+from framework.spec import Algorithm, FromFeature, ModelSpec, days
+from framework.training import AnomalyTrainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from framework.runtime import Runtime
+
+AS_OF = date(2026, 10, 27)
+
+
+class Planted:
+    """A plugin that offers trainers (and scorers) of the test."""
+
+    def __init__(self, *trainers: type, scorers: tuple[type, ...] = ()) -> None:
+        self._trainers, self._scorers = trainers, scorers
+
+    @hookimpl
+    def model_trainers(self) -> list[type]:
+        return list(self._trainers)
+
+    @hookimpl
+    def batch_scorers(self) -> list[type]:
+        return list(self._scorers)
+
+
+def renamed(name: str, **changes: Any) -> ModelSpec:
+    """Return the failure predictor's declaration under another name."""
+    import dataclasses
+
+    return dataclasses.replace(JobFailurePredictor.spec, name=name, use_case=name, **changes)
+
+
+class CopiedLabel(JobFailurePredictor):
+    """Its label is a feature of the same row, dressed up as known later."""
+
+    spec = renamed("copied_label", baseline=FromFeature(columns=("failed_day_share_28d",)))
+
+    def labels(self, gold, as_of):
+        from domains.reliability.job_features import ReliabilityFeatures
+
+        facts = ReliabilityFeatures().facts(gold, "failure_day")
+        known = "CAST(date_add(run_date, 2) AS timestamp) AS label_known_at"
+        return facts.where("run_date < DATE'2026-10-25'").selectExpr(
+            "workspace_id", "job_id", "run_date", "CAST(failure_day AS int) AS label", known
+        )
+
+
+class ShuffledDates(JobFailurePredictor):
+    """Its labels stand on days that are not theirs."""
+
+    spec = renamed("shuffled_dates")
+
+    def labels(self, gold, as_of):
+        return super().labels(gold, as_of).selectExpr(
+            "workspace_id", "job_id", "date_add(run_date, CAST(40 - pmod(xxhash64(run_date), 40) * 2 AS int)) AS run_date",
+            "label", "label_known_at",
+        ).dropDuplicates(["workspace_id", "job_id", "run_date"])  # fmt: skip
+
+
+class OneClass(JobFailurePredictor):
+    """Nothing ever fails."""
+
+    spec = renamed("one_class")
+
+    def labels(self, gold, as_of):
+        return (
+            super().labels(gold, as_of).selectExpr("workspace_id", "job_id", "run_date", "0 AS label", "label_known_at")
+        )
+
+
+class Constant(PipelineHealthScorer):
+    """Every job is perfectly well."""
+
+    import dataclasses
+
+    spec = dataclasses.replace(PipelineHealthScorer.spec, name="constant", use_case="constant")
+
+    def labels(self, gold, as_of):
+        return (
+            super()
+            .labels(gold, as_of)
+            .selectExpr(
+                "workspace_id", "job_id", "run_date", "IF(label IS NULL, NULL, 100D) AS label", "label_known_at"
+            )
+        )
+
+
+class ExtraColumn(JobFailurePredictor):
+    """Brings a column of its own, which the real client would use instead of the table's."""
+
+    spec = renamed("extra_column")
+
+    def labels(self, gold, as_of):
+        return super().labels(gold, as_of).selectExpr("*", "1.0 AS runs_7d")
+
+
+class NeedsRuntime(JobFailurePredictor):
+    """Its label needs a column that is NULL throughout."""
+
+    spec = renamed("needs_usage", needs=("dim_cluster.delete_time", "dim_job.no_such"))
+
+
+class OddJobs(AnomalyTrainer):
+    """Which jobs behave oddly today? Judged by the injected incidents."""
+
+    spec: ClassVar[ModelSpec] = ModelSpec(
+        name="odd_jobs",
+        use_case="odd_jobs",
+        question="Which jobs behave oddly today?",
+        action="look",
+        label_says="judged on injected incidents of jobs",
+        unit="workspace-job-day",
+        algorithm=Algorithm.ISOLATION_FOREST,
+        lookups=(JOBS,),
+        horizon=days(1),
+        baseline=FromFeature(columns=("seconds_z_28d",)),
+        alert_budget=0.2,
+    )
+
+    def events(self, gold, as_of):
+        hit = gold.incident_truth.selectExpr(
+            "workspace_id",
+            "entity['job_id'] AS job_id",
+            "explode(sequence(to_date(start_time), to_date(end_time))) AS run_date",
+        )
+        return hit.where("job_id IS NOT NULL").selectExpr("*", "1 AS is_event").distinct()
+
+    def estimator(self):
+        from sklearn.ensemble import IsolationForest
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+
+        return make_pipeline(SimpleImputer(keep_empty_features=True), IsolationForest(n_estimators=50, random_state=7))
+
+
+class OddJobsScorer(BatchScorer):
+    """Every job of the day."""
+
+    model = "odd_jobs"
+
+
+PLANTED = Planted(
+    CopiedLabel, ShuffledDates, OneClass, Constant, ExtraColumn, NeedsRuntime, OddJobs, scorers=(OddJobsScorer,)
+)
+
+
+@pytest.fixture(scope="module")
+def runtime(spark, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """Features built once on simulated gold, with the planted trainers on offer."""
+    from framework.config import Settings
+    from framework.pipeline import Pipeline
+    from framework.stores.local.opening import open_local
+
+    gold = tmp_path_factory.mktemp("gold")
+    simulate(gold, scale=0.05, last_day=AS_OF)
+    plugins = discover(strict=True, extra={"planted": PLANTED})
+    settings = Settings.parse({"gold": str(gold), "home": tmp_path_factory.mktemp("home"), "as_of": AS_OF}, "test")
+    opened = open_local(settings, plugins)
+    built = Pipeline(opened).run(("features",))
+    assert [r.status for r in built] == [Status.DONE] * len(built)
+    return opened
+
+
+def train(runtime: Runtime, trainer: type) -> Any:
+    return trainer().train(runtime, runtime.as_of)
+
+
+def test_a_label_copied_into_a_feature_is_named(runtime: Runtime) -> None:
+    with pytest.raises(LeakageError, match="failure_day"):
+        train(runtime, CopiedLabel)
+
+
+def test_labels_on_the_wrong_days_are_caught(runtime: Runtime) -> None:
+    with pytest.raises(LeakageError, match="run_date"):
+        train(runtime, ShuffledDates)
+
+
+def test_an_extra_label_column_is_refused(runtime: Runtime) -> None:
+    with pytest.raises(LabelError, match="runs_7d"):
+        train(runtime, ExtraColumn)
+
+
+@pytest.mark.parametrize(("trainer", "reason"), [(OneClass, "one class"), (Constant, "the label is 100 in all")])
+def test_a_degenerate_label_gives_a_fallback_that_says_so(runtime: Runtime, trainer: type, reason: str) -> None:
+    result = train(runtime, trainer)
+    assert result.status is Status.FALLBACK
+    assert reason in result.reason
+    served = runtime.registry.served(trainer.spec.name)
+    assert served is not None
+    assert served.is_fallback
+    assert served.alias == "champion"  # nobody better is there, and each row says that it is a fallback
+
+
+def test_a_missing_input_skips_the_model_by_name(runtime: Runtime) -> None:
+    result = train(runtime, NeedsRuntime)
+    assert result.status is Status.SKIPPED
+    assert "dim_job.no_such" in result.reason or "dim_cluster.delete_time" in result.reason
+
+
+def test_a_real_model_takes_the_alias_from_a_fallback_but_not_the_other_way(runtime: Runtime) -> None:
+    real = train(runtime, JobFailurePredictor)
+    registry = runtime.registry
+    assert real.status is Status.DONE
+    assert registry.by_alias("job_failure_predictor", "champion").version == real.version
+    fallback = next(v for v in registry.versions("one_class")) if registry.versions("one_class") else None
+    assert fallback is None or fallback.tags["fallback"] == "true"
+    dummy = registry.client.create_model_version(
+        registry.full_name("job_failure_predictor"),
+        source=registry.versions("job_failure_predictor")[0].source,
+        tags={"fallback": "true", "provisional": "true", "judged": "false", "beats_baseline": "false"},
+    )
+    assert registry.settle(JobFailurePredictor.spec, int(dummy.version)) == "challenger"
+    assert registry.by_alias("job_failure_predictor", "champion").version == real.version
+    registry.client.delete_model_version(registry.full_name("job_failure_predictor"), dummy.version)
+
+
+def test_the_same_training_again_registers_nothing(runtime: Runtime) -> None:
+    first = train(runtime, PipelineHealthScorer)
+    again = train(runtime, PipelineHealthScorer)
+    assert again.version == first.version
+    assert len(runtime.registry.versions("pipeline_health_scorer")) == 1
+
+
+def test_an_anomaly_model_is_judged_by_events_it_never_saw_and_keeps_its_budget(runtime: Runtime) -> None:
+    result = train(runtime, OddJobs)
+    assert result.status is Status.DONE
+    assert result.metric == "average_precision", result.reason
+    metrics = runtime.registry.client.get_run(runtime.registry.served("odd_jobs").training_run_id).data.metrics
+    assert 0 < metrics["alerts_per_workspace_day"] <= 0.2
+    scored = OddJobsScorer().score(runtime, runtime.as_of)
+    rows = runtime.tables.read("main.health_monitor.odd_jobs_predictions").to_pandas()
+    assert len(rows) == scored.rows > 0
+    assert rows["anomaly_score"].between(0, 1).all()
+    assert set(rows["is_anomaly"]) <= {0, 1}
+
+
+def test_scoring_needs_fresh_features(runtime: Runtime) -> None:
+    from framework.errors import ScoringError
+
+    train(runtime, OddJobs)
+    with pytest.raises(ScoringError, match="newest features"):
+        OddJobsScorer().score(runtime, runtime.as_of + timedelta(days=10))
+
+
+def test_gold_options_reach_the_labels(make_runtime: Callable[..., Runtime], runtime: Runtime) -> None:
+    from domains.reliability.runs import first_runs, job_runs
+
+    one = first_runs(runtime.gold(), job_runs(runtime.gold())).select("workspace_id", "job_id").first()
+    job = f"{one.workspace_id}/{one.job_id}"
+    other = make_runtime(runtime.settings.gold, as_of=AS_OF, options={"reliability": {"slas": {job: 3.5}}})
+    rows = first_runs(other.gold(), job_runs(other.gold())).where(f"concat_ws('/', workspace_id, job_id) = '{job}'")
+    assert {r.sla_hours for r in rows.collect()} == {3.5}
