@@ -39,7 +39,9 @@ class FolderReader(GoldReader):
             return spark.read.parquet(str(parquet))
         if csv.exists():
             # All columns as text: the contract's types are applied by name, not by position.
-            return spark.read.option("header", True).option("timeZone", "UTC").csv(str(csv))
+            # Quotes are doubled and values may hold line ends, as pandas and spreadsheets write them.
+            text = spark.read.option("header", True).option("timeZone", "UTC")
+            return text.option("escape", '"').option("multiLine", True).csv(str(csv))
         if (delta / "_delta_log").is_dir():
             return self._runtime.open_delta(str(delta))
         return None

@@ -256,19 +256,22 @@ def _cut(frame: DataFrame, table: GoldTable, days: Days) -> DataFrame:
 def _flag(frame: DataFrame, table: GoldTable) -> DataFrame:
     """Add the quarantine reason.
 
-    Of rows with the same grain key the one known first stays: that choice does not change when
-    more rows arrive, so a rebuilt day equals the day as it was served.
+    Of rows with the same grain key the one known first stays, unless it is broken itself: that choice does
+    not change when more rows arrive, so a rebuilt day equals the day as it was served.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     reason = F.lit(None).cast("string")
-    if table.grain:
-        order = [KNOWN_AT, *(c.name for c in table.columns if not c.type.upper().startswith("MAP"))]
-        copy = F.row_number().over(Window.partitionBy(*table.grain).orderBy(*order))
-        reason = F.when(copy > 1, "duplicate key").otherwise(reason)
+    turned = F.lit(False)
     if table.start and table.end:
-        reason = F.when(F.col(table.end) < F.col(table.start), "ends before it starts").otherwise(reason)
+        turned = F.coalesce(F.col(table.end) < F.col(table.start), F.lit(False))
+    if table.grain:
+        broken = turned | F.col(KNOWN_AT).isNull()
+        order = [KNOWN_AT, *(c.name for c in table.columns if not c.type.upper().startswith("MAP"))]
+        copy = F.row_number().over(Window.partitionBy(*table.grain).orderBy(broken, *order))
+        reason = F.when(copy > 1, "duplicate key").otherwise(reason)
+    reason = F.when(turned, "ends before it starts").otherwise(reason)
     reason = F.when(F.col(KNOWN_AT).isNull(), "no time").otherwise(reason)
     for key in table.grain:
         reason = F.when(F.col(key).isNull(), f"{key} is NULL").otherwise(reason)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
+import functools
+import hashlib
+import sys
+from pathlib import Path
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +194,21 @@ def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
             runtime.audited[lookup.table] = day
 
 
+@functools.cache
+def code_version(trainer: type) -> str:
+    """Return a hash of all code that may shape a training: the framework's and the trainer's own package."""
+    found = []
+    for package in ("framework", trainer.__module__.partition(".")[0]):
+        file = getattr(sys.modules.get(package), "__file__", None)
+        if file is None:  # defined in a notebook or a console
+            found.append(repr(trainer))
+            continue
+        root = Path(file).parent if Path(file).name == "__init__.py" else Path(file)
+        sources = sorted(root.rglob("*.py")) if root.is_dir() else [root]
+        found += [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]
+    return short_hash(found)
+
+
 def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
     """Return what identifies a training: equal fingerprints give equal models."""
     spec = trainer.spec
@@ -199,11 +217,11 @@ def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
         as_of.isoformat(),
         spec.spec_hash(),
         str(runtime.settings.seed),
+        f"{runtime.settings.time_zone} {runtime.settings.max_rows}",
         str(sorted(runtime.settings.options.items())),
     ]
     for table in tables:
         name = runtime.feature_table(table)
         declared = runtime.plugins.table(table)
         parts += [f"{name}@{runtime.tables.version(name)}", *(declared.formula_hash(c.name) for c in declared.features)]
-    parts += [inspect.getsource(cls) for cls in type(trainer).__mro__[:-1] if cls.__module__ != "abc"]
-    return short_hash(parts)
+    return short_hash([*parts, code_version(type(trainer))])
