@@ -12,7 +12,7 @@ SHELL := /bin/sh
 help: ## Show the targets
 	@$(PYTHON) -c 'import re, sys; [print(f"{m[1]:8} {m[2]}") for m in re.finditer(r"(?m)^(\w+):.*?## (.*)$$", open(sys.argv[1]).read())]' Makefile
 
-run: $(VENV)/.installed ## Run everything once; options in ARGS
+run: $(VENV)/.warm ## Run everything once; options in ARGS
 	$(BIN)/health-monitor run $(ARGS)
 
 test: $(VENV)/.installed ## Run the tests; options in ARGS
@@ -28,8 +28,12 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 bench: $(VENV)/.installed ## Run the benchmarks; options in ARGS
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-warm: $(VENV)/.installed ## Record Spark's class archive once (half a minute): later starts take half the time
-	$(BIN)/python -c 'from framework.stores.local.jvm import warm_up; raise SystemExit(not warm_up())'
+warm: $(VENV)/.warm ## Record Spark's class archive once (half a minute): later starts take half the time
+
+# Only speed hangs on it: where nothing can be recorded, runs start without it.
+$(VENV)/.warm: $(VENV)/.installed
+	$(BIN)/python -c 'from framework.stores.local.jvm import warm_up; print("class archive recorded" if warm_up() else "no class archive: starts take longer")'
+	@touch $@
 
 lock: ## Resolve requirements.lock anew (needs uv)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --extra local --extra plots --extra dev \

@@ -21,7 +21,13 @@ Gold = Annotated[
     str | None, typer.Option(help="A folder of gold tables, or a gold source: simulate.", show_default="simulate")
 ]
 Home = Annotated[Path | None, typer.Option(help="Folder of tables, MLflow and ledger.", show_default=".health-monitor")]
-AsOf = Annotated[str | None, typer.Option(help="Day to act on, YYYY-MM-DD.", show_default="newest day of the source")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="Day to act on, YYYY-MM-DD, less the source's incomplete days.",
+        show_default="newest day of the source",
+    ),
+]
 Domains = Annotated[str | None, typer.Option(help="Domains, separated by commas.", show_default="all")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.", show_default="all")]
 Strict = Annotated[bool, typer.Option("--strict", help="Raise on a broken plugin instead of skipping it.")]

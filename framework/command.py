@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,8 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     out.print(time_table(results, time.perf_counter() - began))
     failures = [r for r in results if r.status == "failed"]
     if failures:
-        words = [w for w in arguments if w != "--resume"]
-        out.print(f"{len(failures)} failed. Resume just that: [bold]health-monitor {' '.join(words)} --resume[/bold]")
+        words = shlex.join(w for w in arguments if w != "--resume")
+        out.print(f"{len(failures)} failed. Resume just that: [bold]health-monitor {escape(words)} --resume[/bold]")
     return 1 if failures else 0
 
 
@@ -104,8 +105,15 @@ def list_models(domains: str | None, *, strict: bool, cards: Path | None) -> int
     for name in chosen:
         offer = plugins.trainers[name]
         spec = offer.item.spec
+        horizon = f"{spec.horizon.total_seconds() / 86_400:g} days"
         table.add_row(
-            name, offer.domain, str(offer.item.task), str(spec.algorithm), spec.unit, str(spec.horizon), spec.question
+            name,
+            offer.domain,
+            str(offer.item.task),
+            str(spec.algorithm),
+            spec.unit,
+            horizon,
+            spec.question,
         )
     Console().print(table)
     return 0

@@ -108,6 +108,10 @@ class Settings(Frozen):
             raise ValueError(f"no time zone '{value}'") from error
         return value
 
+    def inputs(self) -> dict[str, Any]:
+        """Return what a unit's result depends on; where it is kept and what is selected do not matter."""
+        return self.model_dump(mode="json", exclude={"home", "domains", "models", "strict", "as_of"})
+
     @property
     def schema_path(self) -> str:
         """``catalog.schema``."""

@@ -122,13 +122,12 @@ class FeatureBuilder(ABC):
         Raises:
             LeakageError: Naming the columns whose values need later gold, or differ from what is stored.
         """
-        one = Days(day, day)
         stored = runtime.collect(runtime.rows_of_day(self.table, day, columns=None)).to_pandas()
-        cut = self._collect(runtime, one, day)
+        cut = self._collect(runtime, day, day)
         differing = _differing(stored, cut, self.table)
         if not differing:
             return
-        whole = self._collect(runtime, one, runtime.as_of)
+        whole = self._collect(runtime, day, runtime.as_of)
         leaking = _differing(whole, cut, self.table)
         if leaking:
             raise LeakageError(
@@ -150,10 +149,11 @@ class FeatureBuilder(ABC):
         typed.append(f"CAST({table.time} AS {table.time_type}) AS {table.time}")
         return frame.selectExpr(*typed, *(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.features))
 
-    def _collect(self, runtime: Runtime, days: Days, known: date) -> pd.DataFrame:
-        gold = runtime.gold(Days(days.earlier(self.history).start, known))
-        rows: pd.DataFrame = runtime.collect(self._rows(gold, days)).to_pandas()
-        return rows
+    def _collect(self, runtime: Runtime, day: date, known: date) -> pd.DataFrame:
+        """Return a day's rows as they come out of a build up to ``known``, later days' rows beside them."""
+        days = Days(day, known)
+        rows = self._rows(runtime.gold(days.earlier(self.history)), days)
+        return runtime.collect(_within(rows, f"to_date({self.table.time})", Days(day, day))).to_pandas()
 
 
 class DailyFeatures(FeatureBuilder, abstract=True):

@@ -56,6 +56,7 @@ class GoldTable:
         start: Column of a row's start, compared with ``end`` by the quarantine.
         end: Column of a row's end.
         history: True for dimensions and prices: a window never cuts their past.
+        truth: True for what no feature and no label may read, only the events that judge an anomaly model.
     """
 
     name: str
@@ -66,6 +67,7 @@ class GoldTable:
     start: str = ""
     end: str = ""
     history: bool = False
+    truth: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,6 +137,7 @@ class GoldView:
         options: Resolver of a domain's typed options.
         stage: Keeps a derived frame for the rest of the run, by name; see :meth:`staged`.
         time_zone: Zone of the workspaces' local time.
+        truth: Whether truth tables may be read.
     """
 
     def __init__(
@@ -145,12 +148,15 @@ class GoldView:
         options: Callable[[type[Any]], Any],
         stage: Callable[[str, Callable[[], DataFrame]], DataFrame],
         time_zone: str = "UTC",
+        *,
+        truth: bool = False,
     ) -> None:
         self._reader = reader
         self._tables = tables
         self.days = days
         self._options = options
         self._stage = stage
+        self._truth = truth
         self.time_zone = time_zone
         self._cache: dict[str, DataFrame | None] = {}
 
@@ -158,6 +164,12 @@ class GoldView:
         """Return the valid rows of a declared table, with a ``known_at`` column."""
         if name.startswith("_"):
             raise AttributeError(name)
+        if self.declared(name).truth and not self._truth:
+            raise GoldError(
+                what="the truth is not for features, labels or populations",
+                where=name,
+                fix="read it in `events` of an anomaly trainer only",
+            )
         frame = self.flagged(name)
         if frame is None:
             raise MissingInputError(
@@ -187,13 +199,20 @@ class GoldView:
         """
         return self._stage(f"{name}_{self.days.start}_{self.days.end}", make)
 
+    def with_truth(self) -> GoldView:
+        """Return the same gold with its truth tables readable; for judging only."""
+        return self._again(self.days, truth=True)
+
     def until(self, day: date) -> GoldView:
         """Return the same gold, cut at the end of an earlier (or the same) day."""
         return self.between(Days(self.days.start, min(day, self.days.end)))
 
     def between(self, days: Days) -> GoldView:
         """Return the same gold over another range of days."""
-        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone)
+        return self._again(days, truth=self._truth)
+
+    def _again(self, days: Days, *, truth: bool) -> GoldView:
+        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone, truth=truth)
 
     def declared(self, name: str) -> GoldTable:
         """Return a declaration by name.

@@ -53,7 +53,7 @@ class Pipeline:
             runtime.feature_table(LEDGER),
             run_id=runtime.run_id,
             as_of=runtime.as_of,
-            inputs={"gold": runtime.settings.gold, "seed": str(runtime.settings.seed)},
+            inputs=runtime.settings.inputs(),
         )
         self._finished = self._ledger.finished() if resume else {}
 
@@ -122,7 +122,7 @@ class Pipeline:
         """Quarantine bad rows of the gold tables that a builder reads, and remark on what is odd."""
         runtime = self._runtime
         remarks = []
-        for name in sorted({need.partition(".")[0] for need in builder.table.needs}):
+        for name in builder.table.gold_tables():
             profile = runtime.profiler.profile(name)
             quarantine(runtime, runtime.gold(), profile)
             remarks += _oddities(profile)
@@ -132,8 +132,9 @@ class Pipeline:
         unit = f"{stage}:{name}"
         log = get_logger().bind(stage=stage, unit=name)
         if unit in self._finished:
-            self.results.append(self._finished[unit])
-            self._listen(unit, self._finished[unit])
+            taken_over = dataclasses.replace(self._finished[unit], seconds=0.0)
+            self.results.append(taken_over)
+            self._listen(unit, taken_over)
             log.info("unit_resumed")
             return
         self._listen(unit, None)

@@ -147,7 +147,7 @@ def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) ->
     for name, origin, load in _candidates(extra or {}):
         try:
             found = _collect(manager, name, load())
-        except Exception as error:  # a stranger's module may raise anything; it is named below
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything; it is named below
             if strict:
                 raise PluginError(
                     what=f"domain '{name}' cannot be loaded: {error}", where=origin, fix="mend or uninstall it"

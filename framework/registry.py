@@ -229,7 +229,7 @@ def _version_tags(
     trainer: ModelTrainer, as_of: date, fitted: Fitted, fingerprint: str, result: UnitResult
 ) -> dict[str, str]:
     """Return what must be known of a version in the very commit that creates it."""
-    judged = fitted.evaluation is not None and not fitted.fallback
+    judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
     beats = judged and fitted.evaluation.beats_baseline and fitted.evaluation.skill > trainer.spec.promote_above  # type: ignore[union-attr]
     unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
 

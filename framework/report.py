@@ -55,7 +55,7 @@ def closing_table(results: Sequence[UnitResult], plugins: Registry, as_of: date)
             " / ".join(f"{r.rows:,}" for r in parts),
             _against(trained),
             _skill(trained),
-            next((str(r.version) for r in reversed(parts) if r.version is not None), ""),
+            _version(parts),
             f"{sum(r.seconds for r in parts):.1f}",
             escape("\n".join(dict.fromkeys(r.reason for r in parts if r.reason))),
         )
@@ -79,6 +79,12 @@ def time_table(results: Sequence[UnitResult], seconds: float) -> Table:
     table.add_row("start-up and the rest", f"{rest:.1f}", f"{rest / seconds:.0%}")
     table.add_row("[bold]total[/bold]", f"[bold]{seconds:.1f}[/bold]", "")
     return table
+
+
+def _version(parts: Sequence[UnitResult]) -> str:
+    """Return the trained version, and the one that answered if it is another."""
+    found = list(dict.fromkeys(r.version for r in parts if r.version is not None))
+    return "" if not found else str(found[0]) if len(found) == 1 else f"{found[0]} ({found[-1]} serves)"
 
 
 def _against(result: UnitResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Ledger:
         inputs: What a run's results depend on; only runs with the same inputs resume each other.
     """
 
-    def __init__(self, tables: Tables, name: str, *, run_id: str, as_of: date, inputs: Mapping[str, str]) -> None:
+    def __init__(self, tables: Tables, name: str, *, run_id: str, as_of: date, inputs: Mapping[str, Any]) -> None:
         self._tables = tables
         self._name = name
         self.run_id = run_id
@@ -105,7 +105,7 @@ class Ledger:
         self._tables.append(self._name, pa.Table.from_pylist([row], schema=_schema()))
 
     def finished(self) -> dict[str, UnitResult]:
-        """Return results of the latest run of this day and these inputs that need no second try.
+        """Return each unit's newest result of this day and these inputs, if it needs no second try.
 
         Failed units are not among them.
         """

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from framework.clock import midnight
-from framework.errors import ScoringError
+from framework.errors import LabelError, ScoringError
 from framework.guard import check_subclass
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
@@ -77,7 +77,9 @@ class BatchScorer(ABC):
         grain = runtime.plugins.table(trainer.spec.lookups[0].table)
         _refuse_stale(runtime, grain, as_of, self.model)
         keys = self.population(runtime.gold().until(as_of), as_of)
-        if keys is None:
+        if keys is not None:
+            _refuse_columns(keys, grain, self.model)
+        else:
             keys = runtime.rows_of_day(grain, as_of, columns=grain.primary_key, where=self.where)
         moment = runtime.clock.now()
         stamped = stamp(
@@ -154,6 +156,17 @@ def _columns(task: Task, spec: ModelSpec, grain: TableSpec) -> list[str]:
 def _naming(task: Task, spec: ModelSpec) -> tuple[str, ...]:
     """Return names for the numbered probabilities of a model with several."""
     return {Task.MULTICLASS: spec.classes, Task.MULTILABEL: spec.labels}.get(task, ())
+
+
+def _refuse_columns(population: Frame, grain: TableSpec, model: str) -> None:
+    """Refuse anything but keys and time: the real client would use a supplied column instead of the table's."""
+    names = list(getattr(population, "column_names", None) or population.columns)
+    if set(names) != set(grain.primary_key):
+        raise LabelError(
+            what=f"columns are {sorted(names)}, expected exactly {sorted(grain.primary_key)}",
+            where=f"population of {model}",
+            fix="return keys and time, and nothing else",
+        )
 
 
 def _refuse_stale(runtime: Runtime, grain: TableSpec, as_of: date, model: str) -> None:

@@ -141,11 +141,7 @@ class TableSpec:
         return max(reach.values(), default=0)
 
     def layers(self) -> Iterator[tuple[Feature, ...]]:
-        """Yield columns so that each layer only refers to earlier ones.
-
-        Raises:
-            SpecError: If columns refer to each other in a circle.
-        """
+        """Yield columns so that each layer only refers to earlier ones; a circle is a SpecError."""
         left = list(self.columns)
         while left:
             open_names = {c.name for c in left}
@@ -186,6 +182,11 @@ class TableSpec:
         for inner in sorted(column.refers_to({c.name for c in self.columns})):
             found += self.inputs_of(inner)
         return tuple(dict.fromkeys(found))
+
+    def gold_tables(self) -> list[str]:
+        """Return the gold tables that the table's columns rest on."""
+        needs = [*self.needs, *(need for column in self.columns for need in column.needs)]
+        return sorted({need.partition(".")[0] for need in needs})
 
     def formula_hash(self, name: str) -> str:
         """Return a short hash of a column's whole formula, ingredients included."""
@@ -281,7 +282,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         """Refuse a declaration that no training could use."""
         if not self.lookups:
-            raise SpecError(what="no lookups", where=self.name, fix="name at least one feature table")
+            raise SpecError(what="no lookups", where=self.name, fix="name a feature table")
         if self.horizon <= timedelta(0):
             raise SpecError(what="the horizon is not positive", where=self.name, fix="use days(n), n > 0")
         for name in (self.name, self.use_case, *self.labels):

@@ -99,6 +99,7 @@ def _parameters(trainer: ModelTrainer, runtime: Runtime, as_of: date, data: Trai
         "rows_test": len(split.test),
         "rows_unsettled": split.unsettled,
         "rows_embargoed": split.embargoed,
+        "rows_too_new": split.too_new,
         "rows_without_features": data.without_features,
         "train_days": split.train_days,
         "inputs": len(data.inputs),

@@ -75,6 +75,7 @@ INCIDENT_TRUTH = GoldTable(
     grain=("incident_id",),
     known_at="start_time",
     history=True,
+    truth=True,
     columns=(
         _column("incident_id", "STRING", "identifier"),
         _column("kind", "STRING", "what happened"),

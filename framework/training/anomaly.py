@@ -109,7 +109,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         """Judge the held-back scores by known events; rows without an event are no events."""
         import pandas as pd
 
-        frame = self.events(runtime.gold(), runtime.as_of)
+        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
         if frame is None:
             return None
         test = data.part("test")

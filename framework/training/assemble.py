@@ -6,8 +6,8 @@ import dataclasses
 import functools
 import hashlib
 import sys
-from pathlib import Path
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import LabelError
@@ -217,7 +217,7 @@ def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
         as_of.isoformat(),
         spec.spec_hash(),
         str(runtime.settings.seed),
-        f"{runtime.settings.time_zone} {runtime.settings.max_rows}",
+        f"{runtime.settings.gold} {runtime.settings.time_zone} {runtime.settings.max_rows}",
         str(sorted(runtime.settings.options.items())),
     ]
     for table in tables:

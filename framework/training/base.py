@@ -125,7 +125,7 @@ class ModelTrainer(ABC):
         remark = (
             f"too little history: {windows} label windows held back, {MIN_WINDOWS} are needed ({lacking} more days)"
         )
-        return dataclasses.replace(fitted, extras=extras, evaluation=None, remarks=(*fitted.remarks, remark))
+        return dataclasses.replace(fitted, extras=extras, withheld=remark, remarks=(*fitted.remarks, remark))
 
     def _skipped(self, reason: str) -> UnitResult:
         return UnitResult(stage="train", name=self.spec.name, status=Status.SKIPPED, reason=reason)

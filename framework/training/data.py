@@ -71,6 +71,7 @@ class Fitted:
         outputs: Output columns in order, with their Spark types.
         evaluation: Held-back metrics, or ``None`` if nothing could judge it.
         fallback: Why a dummy stands in; empty for a real fit.
+        withheld: Why this version may never be promoted although it was judged; empty otherwise.
         remarks: Other things the operator should know.
         extras: More figures to log, by name.
     """
@@ -80,5 +81,6 @@ class Fitted:
     outputs: tuple[tuple[str, str], ...]
     evaluation: Evaluation | None
     fallback: str = ""
+    withheld: str = ""
     remarks: tuple[str, ...] = ()
     extras: dict[str, float] = dataclasses.field(default_factory=dict)

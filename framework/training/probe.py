@@ -131,18 +131,29 @@ def _predicts_class(values: np.ndarray, truth: np.ndarray) -> str:
 def _predicts_value(values: np.ndarray, truth: np.ndarray, entity: np.ndarray) -> str:
     """Correlation within entities: levels that differ between entities are no leak, tracking each move is."""
     import numpy as np
+    from scipy.stats import rankdata
 
     both = np.isfinite(values)
     if both.sum() < ENOUGH_ROWS:
         return ""
-    rows = np.bincount(entity[both])
-    inner = []
-    for column in (values[both], truth[both]):
-        means = np.bincount(entity[both], weights=column) / np.maximum(rows, 1)
-        inner.append(column - means[entity[both]])
-    spread = [float(np.std(part)) for part in inner]
-    scale = [float(np.abs(column[both]).max()) for column in (values, truth)]
-    if any(moves <= 1e-12 * size for moves, size in zip(spread, scale, strict=True)):  # only rounding moves it
-        return ""
-    r = abs(float(np.mean(inner[0] * inner[1])) / (spread[0] * spread[1]))
+    if len(np.unique(entity[both])) == both.sum():  # one row each: there is no "within"
+        entity = np.zeros_like(entity)
+    # Ranks too, so that a logarithm of the label is recognised as the label.
+    r = max(
+        _inner_correlation(values[both], truth[both], entity[both]),
+        _inner_correlation(rankdata(values[both]), rankdata(truth[both]), entity[both]),
+    )
     return f"follows the label within entities with correlation {r:.4f}" if r >= TOO_GOOD else ""
+
+
+def _inner_correlation(one: np.ndarray, two: np.ndarray, entity: np.ndarray) -> float:
+    """Absolute correlation of what is left of two columns when each entity's mean is taken off."""
+    import numpy as np
+
+    rows = np.maximum(np.bincount(entity), 1)
+    inner = [column - (np.bincount(entity, weights=column) / rows)[entity] for column in (one, two)]
+    spread = [float(np.std(part)) for part in inner]
+    scale = [float(np.abs(column).max()) for column in (one, two)]
+    if any(moves <= 1e-12 * size for moves, size in zip(spread, scale, strict=True)):  # only rounding moves it
+        return 0.0
+    return abs(float(np.mean(inner[0] * inner[1])) / (spread[0] * spread[1]))

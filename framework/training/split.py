@@ -29,6 +29,7 @@ class Split:
         train_days: Days from the first to the last fitted row.
         unsettled: Rows whose label had not settled.
         embargoed: Rows that lie before a cut but whose label became known after it.
+        too_new: Rows with a settled label on days after the test, most of whose labels have not settled.
     """
 
     train: np.ndarray
@@ -40,6 +41,7 @@ class Split:
     train_days: int
     unsettled: int
     embargoed: int
+    too_new: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, 
         train_days=span,
         unsettled=int((~settled).sum()),
         embargoed=int((before & ~fitted & ~tuned).sum()),
+        too_new=int((settled & (days > c3)).sum()),
     )
 
 

@@ -122,7 +122,7 @@ def inside(gold: str, as_of: str | None, scale: float, home: Path) -> None:
     for label, seconds in sorted(watch.seconds.items(), key=lambda item: -item[1]):
         print(f"  {label:14} {seconds:6.1f} s  {seconds / total:4.0%}")
     print(
-        f"  MLflow log and register: {logged.seconds['MLflow'] / max(versions, 1):.2f} s per model (within the framework's)"
+        f"  MLflow log and register: {logged.seconds['MLflow'] / max(versions, 1):.2f} s per model, in the framework's"
     )
 
 

@@ -68,7 +68,7 @@ class ShuffledDates(JobFailurePredictor):
 
     def labels(self, gold, as_of):
         return super().labels(gold, as_of).selectExpr(
-            "workspace_id", "job_id", "date_add(run_date, CAST(40 - pmod(xxhash64(run_date), 40) * 2 AS int)) AS run_date",
+            "workspace_id", "job_id", "date_add(run_date, CAST(40 - pmod(hash(run_date), 40) * 2 AS int)) AS run_date",
             "label", "label_known_at",
         ).dropDuplicates(["workspace_id", "job_id", "run_date"])  # fmt: skip
 

@@ -97,7 +97,7 @@ def training_data(frame, inputs, train, test):
     end = pd.Timestamp("2025-01-01").date()
     split = Split(
         train=np.asarray(train), calibrate=np.array([], int), test=np.asarray(test), train_end=end, calibrate_end=end,
-        test_end=end, train_days=30, unsettled=0, embargoed=0,
+        test_end=end, train_days=30, unsettled=0, embargoed=0, too_new=0,
     )  # fmt: skip
     return TrainingData(
         spec=spec,

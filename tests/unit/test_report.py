@@ -69,7 +69,7 @@ def test_the_stages_of_a_model_are_one_row_that_shows_the_worst(plugins):
     assert cells[6:8] == ["7", "3.5"]
     fallback = result(name, Status.FALLBACK, "score", version=8)
     cells = line(shown(closing_table([trained, fallback], plugins, DAY)), name)
-    assert (cells[2], cells[6]) == ("fallback", "8")
+    assert (cells[2], cells[6]) == ("fallback", "7 (8 serves)")
 
 
 def test_a_remark_is_shown_as_it_is_whatever_it_looks_like(plugins):

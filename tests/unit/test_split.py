@@ -90,6 +90,7 @@ def test_no_row_stands_twice_and_none_is_lost(rows, calibrate, test):
     assert sum(map(len, parts)) == len(set.union(*parts))
     c3 = (found.test_end - START).days
     too_new = sum(number > c3 and delay is not None for number, delay in rows)
+    assert found.too_new == too_new
     assert sum(map(len, parts)) + found.embargoed + found.unsettled + too_new == len(rows)
     assert found.unsettled == sum(delay is None for _, delay in rows)
 

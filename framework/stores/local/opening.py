@@ -133,7 +133,7 @@ class Staging:
         self._folder = root / str(os.getpid())
         self._kept: dict[str, Path] = {}
         for left in root.glob("*"):
-            if left.name == str(os.getpid()) or not Path(f"/proc/{left.name}").exists():
+            if left.name == str(os.getpid()) or not _lives(int(left.name)):
                 shutil.rmtree(left, ignore_errors=True)
 
     def keep(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
@@ -150,6 +150,16 @@ class Staging:
             pq.write_table(to_arrow(make()), file)
             self._kept[name] = file
         return self._spark().read.parquet(str(self._kept[name]))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
