@@ -152,8 +152,9 @@ class FeatureBuilder(ABC):
     def _collect(self, runtime: Runtime, day: date, known: date) -> pd.DataFrame:
         """Return a day's rows as they come out of a build up to ``known``, later days' rows beside them."""
         days = Days(day, known)
-        rows = self._rows(runtime.gold(days.earlier(self.history)), days)
-        return runtime.collect(_within(rows, f"to_date({self.table.time})", Days(day, day))).to_pandas()
+        built = self._rows(runtime.gold(days.earlier(self.history)), days)
+        rows: pd.DataFrame = runtime.collect(_within(built, f"to_date({self.table.time})", Days(day, day))).to_pandas()
+        return rows
 
 
 class DailyFeatures(FeatureBuilder, abstract=True):

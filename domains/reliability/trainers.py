@@ -168,6 +168,12 @@ class RetrySuccessPredictor(ClassificationTrainer):
         needs=OUTCOME,
     )
 
+    def remarks(self, gold: GoldView) -> list[str]:
+        """Say so where the source marks no run as a retry: then the label speaks of whatever run came next."""
+        if job_runs(gold).where("trigger_type = 'RETRY'").isEmpty():
+            return ["no run is marked as a retry: the label is the job's next run, whatever started it"]
+        return []
+
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:
         """Label failed runs by the run that follows."""
         from pyspark.sql import functions as F

@@ -50,6 +50,10 @@ class ModelTrainer(ABC):
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, choose thresholds on calibration rows, and judge on test rows."""
 
+    def remarks(self, gold: GoldView) -> list[str]:
+        """Return what the operator should know of this training's input; shown beside its figures."""
+        return []
+
     @final
     def train(self, runtime: Runtime, as_of: date) -> UnitResult:
         """Train, judge and register one version.
@@ -92,6 +96,7 @@ class ModelTrainer(ABC):
             return self._skipped(f"required feature {absent[0]}: {data.dropped[absent[0]]}")
         self._probe(data, runtime, as_of)
         fitted = self._with_history(self.fit(data, runtime), data, split)
+        fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
         return runtime.registry.record(self, runtime, as_of, data, fitted, fingerprint)
 
     def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MEMORY = "2g"
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+_SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Learners' threads that wait must not spin: the JVM, and whatever else runs, needs the same cores."""
 
 
 def spark_conf(cores: int) -> dict[str, str]:
@@ -96,7 +98,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
     from framework.stores.local.store import LocalFeatureStore
     from framework.stores.local.tables import LocalTables
 
-    os.environ.update(_QUIET)
+    os.environ.update(_QUIET | _SHARING)
     home = Path(settings.home).expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
     spark = LocalSpark()
