@@ -107,7 +107,9 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
 
     options: ReliabilityOptions = gold.options(ReliabilityOptions)
     rank = F.row_number().over(Window.partitionBy(*JOB, "start_day").orderBy("start_time", "run_id"))
-    local_midnight = F.to_utc_timestamp(F.col("start_day").cast("timestamp"), gold.time_zone)
+    # The local day of the start, which is not always the UTC day that the run is counted on.
+    local_start = F.from_utc_timestamp("start_time", gold.time_zone)
+    local_midnight = F.to_utc_timestamp(F.date_trunc("day", local_start), gold.time_zone)
     sla = F.lit(None).cast("double")
     for job, deadline in options.slas.items():
         sla = F.when(F.concat_ws("/", *JOB) == job, F.lit(float(deadline))).otherwise(sla)
