@@ -109,6 +109,8 @@ class FeatureBuilder(ABC):
                 description=self.table.says,
             )
         written = runtime.store.write_table(name=name, df=frame, mode="merge")
+        if days.start is None:  # every row now stands on today's formulas
+            runtime.tables.annotate(name, arrow_schema(self.table))
         return BuildResult(name, days, written, time.perf_counter() - began)
 
     @final

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framework.conform import KNOWN_AT, conform
 from framework.errors import GoldError
-from framework.gold import KNOWN_AT, GoldReader, GoldSource, GoldTable, conform
+from framework.gold import GoldReader, GoldSource, GoldTable
 
 if TYPE_CHECKING:
     from datetime import date

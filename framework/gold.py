@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from framework.conform import REASON, conform, cut, flag
 from framework.errors import GoldError, MissingInputError, nearest
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from framework.runtime import Runtime
-
-KNOWN_AT = "known_at"
-REASON = "_reason"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,67 +229,5 @@ class GoldView:
         if name not in self._cache:
             table = self.declared(name)
             raw = self._reader.read(table)
-            self._cache[name] = None if raw is None else _flag(_cut(conform(raw, table), table, self.days), table)
+            self._cache[name] = None if raw is None else flag(cut(conform(raw, table), table, self.days), table)
         return self._cache[name]
-
-
-def conform(raw: DataFrame, table: GoldTable) -> DataFrame:
-    """Select and cast the declared columns; a column that is absent becomes NULL.
-
-    Args:
-        raw: The table as read.
-        table: Its declaration.
-
-    Returns:
-        Exactly the declared columns, with ``known_at`` added.
-    """
-    from pyspark.sql import functions as F
-
-    present = dict(raw.dtypes)
-    chosen = []
-    for column in table.columns:
-        source = column.gold_name or column.name
-        if source not in present:
-            chosen.append(F.lit(None).cast(column.type).alias(column.name))
-        elif present[source] == "string" and column.type.upper().startswith(("MAP", "ARRAY")):
-            chosen.append(F.from_json(F.col(source), column.type).alias(column.name))
-        else:
-            chosen.append(F.col(source).cast(column.type).alias(column.name))
-    return raw.select(*chosen).withColumn(KNOWN_AT, F.expr(table.known_at))
-
-
-def _cut(frame: DataFrame, table: GoldTable, days: Days) -> DataFrame:
-    """Keep rows known before the end of the range, and not before its start."""
-    from pyspark.sql import functions as F
-
-    # A row without a known-at time cannot be placed in time: it stays, for quarantine to name it.
-    after = F.lit(days.end + timedelta(days=1)).cast("timestamp")
-    kept = frame.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) < after))
-    if days.start is not None and not table.history:
-        kept = kept.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) >= F.lit(days.start).cast("timestamp")))
-    return kept
-
-
-def _flag(frame: DataFrame, table: GoldTable) -> DataFrame:
-    """Add the quarantine reason.
-
-    Of rows with the same grain key the one known first stays, unless it is broken itself: that choice does
-    not change when more rows arrive, so a rebuilt day equals the day as it was served.
-    """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    reason = F.lit(None).cast("string")
-    turned = F.lit(False)
-    if table.start and table.end:
-        turned = F.coalesce(F.col(table.end) < F.col(table.start), F.lit(False))
-    if table.grain:
-        broken = turned | F.col(KNOWN_AT).isNull()
-        order = [KNOWN_AT, *(c.name for c in table.columns if not c.type.upper().startswith("MAP"))]
-        copy = F.row_number().over(Window.partitionBy(*table.grain).orderBy(broken, *order))
-        reason = F.when(copy > 1, "duplicate key").otherwise(reason)
-    reason = F.when(turned, "ends before it starts").otherwise(reason)
-    reason = F.when(F.col(KNOWN_AT).isNull(), "no time").otherwise(reason)
-    for key in table.grain:
-        reason = F.when(F.col(key).isNull(), f"{key} is NULL").otherwise(reason)
-    return frame.withColumn(REASON, reason)

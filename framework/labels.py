@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from framework.gold import KNOWN_AT
+from framework.conform import KNOWN_AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from framework.gold import KNOWN_AT, REASON, GoldView
+from framework.conform import KNOWN_AT, REASON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from framework.gold import GoldView
     from framework.runtime import Runtime
 
 QUARANTINE = "quarantine"

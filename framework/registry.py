@@ -207,7 +207,9 @@ def _result(trainer: ModelTrainer, data: TrainingData, fitted: Fitted) -> UnitRe
     found = fitted.evaluation
     remarks = [*fitted.remarks]
     if data.dropped:
-        remarks.append(f"{len(data.dropped)} features without data, first {next(iter(data.dropped.items()))}")
+        name, why = next(iter(data.dropped.items()))
+        more = f" and {len(data.dropped) - 1} more" if len(data.dropped) > 1 else ""
+        remarks.append(f"without {name}{more}: {why}")
     if found is not None and not found.beats_baseline and not fitted.fallback:
         remarks.insert(0, "does not beat its baseline: not promoted")
     return UnitResult(

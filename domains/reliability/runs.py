@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domains.reliability.options import ReliabilityOptions
 from framework.clock import midnight
-from framework.gold import KNOWN_AT
+from framework.conform import KNOWN_AT
 from framework.spec import days, hours
 
 if TYPE_CHECKING:

@@ -207,5 +207,8 @@ class Tables(Protocol):
             Rows inserted or changed; if there are none, nothing is committed.
         """
 
+    def annotate(self, name: str, schema: pa.Schema) -> None:
+        """Bring a table's column metadata (comments, formulas) in line with a schema; commits only differences."""
+
     def append(self, name: str, rows: Frame) -> None:
         """Append rows in one commit; creates the table on first use."""

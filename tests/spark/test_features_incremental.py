@@ -304,7 +304,6 @@ def test_a_changed_formula_builds_everything_anew(tiny):
         assert changed().plan(runtime, runtime.as_of) == Days(None, runtime.as_of)
 
 
-@pytest.mark.xfail(reason="the stored formula hashes stay those of the table's creation: every run builds all days")
 def test_a_table_built_with_its_new_formulas_is_as_good_as_new(tiny):
     runtime = tiny()
     build_all(runtime, Visits)

@@ -13,8 +13,9 @@ import pytest
 from deltalake import write_deltalake
 
 from domains.gold.contract import DIM_JOB, FACT_JOB_RUN_TIMELINE, INCIDENT_TRUTH
+from framework.conform import conform
 from framework.errors import GoldError, MissingInputError
-from framework.gold import Days, GoldColumn, conform
+from framework.gold import Days, GoldColumn
 from framework.quarantine import QUARANTINE, Profiler, quarantine
 
 TIMELINE = "fact_job_run_timeline"
@@ -262,6 +263,28 @@ def test_a_folder_reads_the_same_in_every_format(make_runtime, frame_of, tmp_pat
     assert runtime.as_of == DAY
     found = runtime.gold().fact_job_run_timeline.drop("known_at").orderBy("run_id").toArrow()
     assert found.to_pylist() == expected.to_pylist()
+
+
+def test_text_that_is_no_number_or_time_costs_its_row_and_names_the_column(make_runtime, frame_of, tmp_path):
+    as_csv(tmp_path, pa.table(frame_of(PLENTY, TIMELINE).toArrow()))
+    file = tmp_path / f"{TIMELINE}.csv"
+    with file.open(newline="") as source:
+        rows = list(csv.DictReader(source))
+    rows[1]["run_duration_seconds"] = "3600.0"  # what pandas writes for whole numbers beside missing ones
+    rows[2]["run_duration_seconds"] = "an hour"
+    rows[3]["period_end_time"] = "noon"
+    with file.open("w", newline="") as target:
+        writer = csv.DictWriter(target, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    runtime = make_runtime(tmp_path, as_of=DAY)
+    assert runtime.profiler.profile(TIMELINE).bad == {
+        "run_duration_seconds is no BIGINT": 1,
+        "no time": 1,
+    }
+    kept = {row.run_id: row.run_duration_seconds for row in runtime.gold().fact_job_run_timeline.collect()}
+    assert set(kept) == {"0", "1", "4", "5"}
+    assert kept["1"] == 3600
 
 
 def test_a_folder_without_rows_or_tables_is_refused(make_runtime, write_gold, tmp_path):

@@ -21,6 +21,7 @@ from framework.stores.local.delta import (
     check_rows,
     join_on,
     live_files,
+    metadata_of,
     open_delta,
     with_keys,
 )
@@ -177,6 +178,15 @@ class LocalTables:
             return int(table.num_rows)
 
         return self._persist(name, once)
+
+    def annotate(self, name: str, schema: pa.Schema) -> None:
+        """Bring column metadata in line with a schema; one commit per column that differs."""
+        stored = arrow_schema(self._existing(name))
+        for field in schema:
+            wanted = metadata_of(field)
+            have = metadata_of(stored.field(field.name))
+            if any(have.get(key) != value for key, value in wanted.items()):
+                self._open(name).alter.set_column_metadata(field.name, have | wanted)
 
     def append(self, name: str, rows: Frame) -> None:
         """Append rows in one commit; creates the table on first use.
