@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from framework.config import load_settings
 from framework.plugins import Registry, discover
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
         Exit code: 0, or 1 if a unit failed.
     """
     from framework import logging
+    from framework.config import load_settings
     from framework.stores.local.opening import open_local
 
     began = time.perf_counter()

@@ -1,12 +1,13 @@
-"""Structured logs: snake_case events with fields, on stderr; context is bound once."""
+"""Structured logs: snake_case events with fields, on stderr; context is bound once.
+
+structlog is imported when something is logged: listing plugins logs nothing and answers at once.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 from typing import Any
-
-import structlog
 
 
 def configure(*, console: bool) -> None:
@@ -15,6 +16,8 @@ def configure(*, console: bool) -> None:
     Args:
         console: True for coloured lines on a terminal, False for one JSON object per line.
     """
+    import structlog
+
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -33,4 +36,6 @@ def configure(*, console: bool) -> None:
 
 def get_logger() -> Any:
     """Return a logger that carries the bound context."""
+    import structlog
+
     return structlog.get_logger()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domains.reliability.options import ReliabilityOptions
 from framework.clock import midnight
 from framework.conform import KNOWN_AT
 from framework.spec import days, hours
@@ -104,6 +103,8 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
+
+    from domains.reliability.options import ReliabilityOptions
 
     options: ReliabilityOptions = gold.options(ReliabilityOptions)
     rank = F.row_number().over(Window.partitionBy(*JOB, "start_day").orderBy("start_time", "run_id"))

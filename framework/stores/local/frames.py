@@ -29,11 +29,6 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 pc: Any = pyarrow.compute
 
 
-def is_spark(frame: Frame) -> bool:
-    """Tell whether a frame is a Spark DataFrame, without importing Spark."""
-    return not isinstance(frame, pd.DataFrame | pa.Table)
-
-
 def to_arrow(frame: Frame, columns: Sequence[str] | None = None) -> pa.Table:
     """Return a frame as an Arrow table of normal types; naive timestamps are taken as UTC.
 
