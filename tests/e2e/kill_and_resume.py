@@ -1,8 +1,9 @@
 """Kill a run outright at random moments, resume it, and compare its tables with an undisturbed run's.
 
-    python -m tests.e2e.kill_and_resume [--kills 10] [--seed 1] [--scale 0.05]
+    python -m tests.e2e.kill_and_resume [--kills 10] [--seed 1] [--scale 0.05] [--one-home]
 
-Each kill has a home of its own. Exit code 1 if any home differs.
+Each kill has a home of its own and is resumed to the end; with ``--one-home`` all kills hit the same home, one resumed
+run after the other, and the last resume ends it. Exit code 1 if any home differs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from domains.gold.simulator import simulate
 from tests.e2e.command import AS_OF, arguments, differences, finish, kill_after, moments
 
 
-def compare(gold: Path, folder: Path, *, kills: int, seed: int) -> list[str]:
+def compare(gold: Path, folder: Path, *, kills: int, seed: int, one_home: bool) -> list[str]:
     """Return what went wrong, one line per home; nothing if all ended alike."""
     began = time.monotonic()
     undisturbed = finish(arguments(gold, folder / "undisturbed"))
@@ -47,12 +48,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=0.05)
+    parser.add_argument("--one-home", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         gold = Path(folder) / "gold"
         gold.mkdir()
         simulate(gold, scale=options.scale, last_day=AS_OF)
-        wrong = compare(gold, Path(folder), kills=options.kills, seed=options.seed)
+        wrong = compare(gold, Path(folder), kills=options.kills, seed=options.seed, one_home=options.one_home)
     for line in wrong:
         say(line)
     return 1 if wrong else 0
