@@ -27,10 +27,14 @@ def compare(gold: Path, folder: Path, *, kills: int, seed: int, one_home: bool) 
         return [f"the undisturbed run failed: {undisturbed.err[-2000:]}"]
     wrong = []
     for at, moment in enumerate(moments(kills, seconds, seed)):
-        home = folder / f"killed_{at}"
-        kill_after(arguments(gold, home), moment)
+        home = folder / ("killed" if one_home else f"killed_{at}")
+        running = kill_after(arguments(gold, home, "--resume"), moment)
+        say(f"killed after {moment:5.1f} of {seconds:.1f} s ({'running' if running else 'done already'})")
+        if one_home and at < kills - 1:
+            continue
         resumed = finish(arguments(gold, home, "--resume"))
         differing = differences(folder / "undisturbed", home)
+        say(f"resumed: exit {resumed.code}, differing tables: {differing or 'none'}")
         if resumed.code or differing:
             wrong.append(f"killed after {moment:.1f} s: exit {resumed.code}, differing tables {differing}")
     return wrong
