@@ -63,9 +63,10 @@ def test_absent_columns_are_null_and_others_take_the_declared_type(spark):
         "'[\"c1\",\"c2\"]' AS compute_ids, 'x' AS a_stranger"
     )
     found = conform(raw, FACT_JOB_RUN_TIMELINE)
-    assert found.columns == [*FACT_JOB_RUN_TIMELINE.names, "known_at"]
+    assert found.columns == [*FACT_JOB_RUN_TIMELINE.names, "_unreadable", "known_at"]
     declared = {c.name: c.type.lower() for c in FACT_JOB_RUN_TIMELINE.columns}
-    assert dict(found.dtypes) == declared | {"known_at": "timestamp"}
+    assert dict(found.dtypes) == declared | {"_unreadable": "string", "known_at": "timestamp"}
+    assert found.where("_unreadable IS NOT NULL").count() == 0
     assert found.where("known_at = period_end_time").count() == 1
     row = found.selectExpr("*", "unix_timestamp(period_start_time) AS start").collect()[0]
     assert (row["workspace_id"], row["job_id"], row["run_duration_seconds"]) == ("7", "8", 61)
