@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -56,7 +56,8 @@ def finish(words: list[str], **environment: str) -> Finished:
 def kill_after(words: list[str], seconds: float) -> bool:
     """Start the command and kill it outright; tell whether it was still running."""
     process = start(words)
-    time.sleep(seconds)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
     running = process.poll() is None
     if running:
         process.send_signal(signal.SIGKILL)

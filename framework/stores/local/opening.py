@@ -185,7 +185,7 @@ def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
 def _import_learners() -> None:
     """Import what training and scoring import anyway, while the main thread waits for Spark."""
     for name in ("sklearn.ensemble", "sklearn.calibration", "sklearn.inspection", "xgboost"):
-        with contextlib.suppress(ImportError):  # whoever needs it raises the error, with its own words
+        with contextlib.suppress(ImportError, RuntimeError):  # whoever needs it raises it; a short run ends meanwhile
             importlib.import_module(name)
 
 
