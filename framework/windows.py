@@ -71,7 +71,8 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
         entity: Columns that windows are partitioned by.
         order: Column to order windows by.
         over: ``days`` for calendar windows over the integer ``__day``; ``events`` for a history ordered by a
-            timestamp, where ``{past}`` is everything before the row and ``{then}`` what is older than the window.
+            timestamp, where ``{past}`` is everything before the row and ``{then}`` what is older than the window;
+            such rows have no ``{peers}``.
 
     Returns:
         The frame with every declared column, hidden ones included.
@@ -95,10 +96,15 @@ def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
         level = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
         past = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
         then = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
+        peers = f"OVER (PARTITION BY {order})"
     else:
         # Both grow from the first event on, so Spark extends them row by row; a frame that slides over a busy
         # job's events would be computed anew for each of them.
         past = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
         then = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
-        level = past
-    return column.sql.replace("{w}", level).replace("{past}", past).replace("{then}", then)
+        level, peers = past, ""
+    clauses = {"{w}": level, "{past}": past, "{then}": then, "{peers}": peers}
+    sql = column.sql
+    for word, clause in clauses.items():
+        sql = sql.replace(word, clause)
+    return sql

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domains.reliability.runs import (
-    JOB,
-    MAX_RUN,
-    NEEDS,
-    OUTCOME,
-    first_runs,
-    followers,
-    job_runs,
-    retries,
-    with_breach,
-    with_runtime,
-)
+from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, job_runs, with_runtime
+from domains.reliability.runs import first_runs, followers, retries, with_breach
 from framework.features import DailyFeatures
 from framework.formulas import (
     calendar,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domains.reliability.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, followers, job_runs, retries
+from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, job_runs
+from domains.reliability.runs import followers, retries
 from framework.features import EventFeatures
 from framework.formulas import derived, recent
 from framework.spec import Feature, TableSpec, days

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from domains.gold.runs import JOB, OUTCOME, RUN, SLICE, job_runs
 from domains.reliability.job_features import ReliabilityFeatures
-from domains.reliability.runs import JOB, OUTCOME, RETRY_WITHIN, RUN, SLICE, first_runs, followers, job_runs
+from domains.reliability.runs import RETRY_WITHIN, first_runs, followers
 from framework.labels import LABEL_KNOWN_AT, label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
 from framework.training import ClassificationTrainer, RegressionTrainer
+from framework.training.learners import boosted_regression, boosted_trees, on_log_scale
 
 if TYPE_CHECKING:
     from datetime import date
@@ -19,33 +21,6 @@ if TYPE_CHECKING:
 
 JOBS, FAILED_RUNS = Lookup(table="reliability_features"), Lookup(table="reliability_run_features")
 MIN_ACTIVE_DAYS = 8
-
-
-def boosted_trees(**overrides: Any) -> Any:
-    """Return many slow trees that each see a fifth of the columns: features overlap, and rows are few."""
-    from xgboost import XGBClassifier
-
-    settings = {
-        "n_estimators": 500,
-        "learning_rate": 0.01,
-        "max_depth": 4,
-        "min_child_weight": 5,
-        "subsample": 0.8,
-        "colsample_bytree": 0.2,
-        "reg_lambda": 5.0,
-        "n_jobs": 2,
-        "random_state": 7,
-    }
-    return XGBClassifier(**settings | overrides)
-
-
-def boosted_regression() -> Any:
-    """Return histogram gradient boosting on absolute error, which the metric is."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(
-        loss="absolute_error", quantile=0.5, max_iter=150, learning_rate=0.05, min_samples_leaf=30, random_state=7
-    )
 
 
 class JobFailurePredictor(ClassificationTrainer):
@@ -108,10 +83,7 @@ class JobDurationForecaster(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees on log seconds: durations span five orders of magnitude."""
-        import numpy as np
-        from sklearn.compose import TransformedTargetRegressor
-
-        return TransformedTargetRegressor(boosted_regression(), func=np.log1p, inverse_func=np.expm1)
+        return on_log_scale(boosted_regression())
 
 
 class SlaBreachPredictor(ClassificationTrainer):

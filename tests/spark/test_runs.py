@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from domains.reliability.runs import first_runs, fold, followers, retries, with_breach, with_runtime
+from domains.gold.runs import fold, with_runtime
+from domains.reliability.runs import first_runs, followers, retries, with_breach
 
 # Shrinking would ask Spark for minutes; the examples are small enough to read.
 AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)

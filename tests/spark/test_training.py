@@ -259,7 +259,8 @@ def test_scoring_needs_fresh_features(runtime: Runtime) -> None:
 
 
 def test_gold_options_reach_the_labels(make_runtime: Callable[..., Runtime], runtime: Runtime) -> None:
-    from domains.reliability.runs import first_runs, job_runs
+    from domains.gold.runs import job_runs
+    from domains.reliability.runs import first_runs
 
     one = first_runs(runtime.gold(), job_runs(runtime.gold())).select("workspace_id", "job_id").first()
     job = f"{one.workspace_id}/{one.job_id}"

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domains.gold.contract import RESULT_STATES, TABLES
+from domains.gold.contract import TABLES
+from domains.gold.contract.jobs import RESULT_STATES
 from domains.gold.simulator import simulate
 from domains.gold.simulator.calendar import Calendar
 from domains.gold.simulator.job_runs import all_runs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from domains.gold.simulator.calendar import Ints, chance
+from domains.gold.simulator.causes import all_incidents
 from domains.gold.simulator.clusters import RUNTIMES
 from domains.gold.simulator.jobs import STEPS, Job
 from domains.gold.simulator.rows import Rows
@@ -73,12 +74,12 @@ def dim_cluster(world: World) -> Rows:
 
 def incident_truth(world: World) -> Rows:
     """Return the incidents that somebody wrote down: not all of them."""
-    told = [incident for incident in world.incidents if incident.told]
+    told = [incident for incident in all_incidents(world) if incident.told]
     return _dimension(
         world,
         [
             {
-                "incident_id": f"{incident.workspace.index:03d}-{dict(incident.entity).get('job_id', 'all')}"
+                "incident_id": f"{incident.workspace.index:03d}-{'-'.join(key for _, key in incident.entity)}"
                 f"-{incident.kind}-{incident.start}",
                 "kind": incident.kind,
                 "workspace_id": incident.workspace.workspace_id,

@@ -36,6 +36,7 @@ class Incident:
         failure: Shift of the log-odds of failure.
         slowdown: Shift of the log of the duration.
         transient: Share of the failures that it causes which a new attempt may cure.
+        volume: Shift of the log of the data read, for what befalls people's accounts.
         ramp: True if the effect grows from nothing at the start to its full size at the end.
         told: True if it stands in ``incident_truth``.
     """
@@ -48,6 +49,7 @@ class Incident:
     failure: float = 0.0
     slowdown: float = 0.0
     transient: float = 0.1
+    volume: float = 0.0
     ramp: bool = False
     told: bool = True
 

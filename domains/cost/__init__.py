@@ -1,0 +1,1 @@
+"""Cost: what is spent, where it jumps, who pays, and what could be saved."""

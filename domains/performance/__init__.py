@@ -1,0 +1,1 @@
+"""Performance: how fast statements and warehouses will be, what slows them, what size they need."""

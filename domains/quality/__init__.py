@@ -1,0 +1,1 @@
+"""Quality: which tables drift, which are late, which will change their columns."""

@@ -1,0 +1,80 @@
+"""The four algorithm families, with settings that suit telemetry: few rows, noisy labels, NULLs, two cores.
+
+A trainer's ``estimator`` returns one of them, or whatever else scikit-learn can fit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SEED = 7
+
+
+def boosted_trees(**overrides: Any) -> Any:
+    """Return many slow trees that each see a fifth of the columns: features overlap, and rows are few."""
+    from xgboost import XGBClassifier
+
+    settings = {
+        "n_estimators": 500,
+        "learning_rate": 0.01,
+        "max_depth": 4,
+        "min_child_weight": 5,
+        "subsample": 0.8,
+        "colsample_bytree": 0.2,
+        "reg_lambda": 5.0,
+        "n_jobs": 2,
+        "random_state": SEED,
+    }
+    return XGBClassifier(**settings | overrides)
+
+
+def boosted_regression(**overrides: Any) -> Any:
+    """Return histogram gradient boosting on absolute error, which the metric is; quantiles are clones of it."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    settings: dict[str, Any] = {
+        "loss": "absolute_error",
+        "quantile": 0.5,
+        "max_iter": 150,
+        "learning_rate": 0.05,
+        "min_samples_leaf": 30,
+        "random_state": SEED,
+    }
+    return HistGradientBoostingRegressor(**settings | overrides)
+
+
+def on_log_scale(regression: Any) -> Any:
+    """Return the regression on log(1 + y): for amounts and durations that span orders of magnitude."""
+    import numpy as np
+    from sklearn.compose import TransformedTargetRegressor
+
+    return TransformedTargetRegressor(regression, func=np.log1p, inverse_func=np.expm1)
+
+
+def forest(**overrides: Any) -> Any:
+    """Return a light random forest behind a median imputer: a default one weighs a hundred megabytes."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    settings: dict[str, Any] = {
+        "n_estimators": 150,
+        "min_samples_leaf": 10,
+        "max_samples": 0.5,
+        "n_jobs": 2,
+        "random_state": SEED,
+    }
+    return _imputed(RandomForestClassifier(**settings | overrides))
+
+
+def isolation_forest(**overrides: Any) -> Any:
+    """Return an isolation forest behind a median imputer."""
+    from sklearn.ensemble import IsolationForest
+
+    settings: dict[str, Any] = {"n_estimators": 200, "max_samples": 256, "n_jobs": 2, "random_state": SEED}
+    return _imputed(IsolationForest(**settings | overrides))
+
+
+def _imputed(estimator: Any) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), estimator)
