@@ -14,17 +14,33 @@ if TYPE_CHECKING:
 
 @hookimpl
 def feature_builders() -> list[type[FeatureBuilder]]:
-    """Return the builders of the feature tables."""
-    return []
+    """Return the builder of the feature table."""
+    from domains.security.features import SecurityFeatures
+
+    return [SecurityFeatures]
 
 
 @hookimpl
 def model_trainers() -> list[type[ModelTrainer]]:
-    """Return the trainers."""
-    return []
+    """Return the four trainers."""
+    from domains.security import trainers
+
+    return [
+        trainers.SecurityThreatDetector,
+        trainers.ExfiltrationDetector,
+        trainers.PrivilegeEscalationDetector,
+        trainers.UserBehaviorBaseline,
+    ]
 
 
 @hookimpl
 def batch_scorers() -> list[type[BatchScorer]]:
     """Return one scorer per model."""
-    return []
+    from domains.security import scorers
+
+    return [
+        scorers.SecurityThreatScorer,
+        scorers.ExfiltrationScorer,
+        scorers.PrivilegeEscalationScorer,
+        scorers.UserBehaviorScorer,
+    ]

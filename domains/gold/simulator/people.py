@@ -22,6 +22,8 @@ PEOPLE_PER_WORKSPACE = 14
 LEAST_PEOPLE = 3
 ROLES = ("analyst", "engineer", "scientist", "admin")
 BULK_READ, MASS_EXPORT, BRUTE_FORCE, TAKEOVER = "bulk_read", "mass_export", "brute_force", "account_takeover"
+SWAPS = 9.0
+"""Days on which somebody swaps with a colleague, over the whole life of the world; most colleagues are away on some."""
 GRANT_ABUSE, SWAP = "grant_abuse", "identity_swap"
 
 
@@ -96,7 +98,7 @@ def people_incidents(world: World) -> Mapping[Person, Sequence[Incident]]:
 def _befalls(world: World, person: Person) -> Iterator[Incident]:
     rng = world.stream("people_incidents", person.workspace.index, person.number)
     entity = (("user_id", person.email),)
-    mean = {BULK_READ: 1.2, MASS_EXPORT: 0.8, BRUTE_FORCE: 0.9, TAKEOVER: 0.6, GRANT_ABUSE: 0.5}
+    mean = {BULK_READ: 2.0, MASS_EXPORT: 1.6, BRUTE_FORCE: 2.0, TAKEOVER: 1.5, GRANT_ABUSE: 1.0}
     for kind, expected in mean.items():
         for start in rng.integers(max(person.born, 0), world.calendar.end, size=int(rng.poisson(expected))).tolist():
             length = int(np.clip(rng.lognormal(0.8, 0.8), 0.3, 10) * HOUR)
@@ -110,13 +112,24 @@ def swapped_days(world: World) -> Mapping[Person, Mapping[int, Person]]:
     """Return on which days somebody else's work stands under a person's name: an account that is shared or lent."""
     people = all_people(world)
     found: dict[Person, dict[int, Person]] = {person: {} for person in people}
-    for at, person in enumerate(people):
+    for person in people:
         rng = world.stream("swapped_days", person.workspace.index, person.number)
-        for day in rng.integers(0, world.calendar.days, size=int(rng.poisson(4))).tolist():
-            other = people[(at + 1 + int(rng.integers(max(1, len(people) - 1)))) % len(people)]
-            if other is not person and day not in found[person] and day not in found[other]:
+        # Only with those who were there before, so that a larger world takes no day from a smaller one.
+        lenders = [other for other in people if other.workspace is person.workspace and other.number < person.number]
+        for day in rng.integers(0, world.calendar.days, size=int(rng.poisson(SWAPS))).tolist():
+            pick = float(rng.random())
+            if not lenders:
+                continue
+            other = lenders[int(pick * len(lenders))]
+            at_work = works(person, day) and works(other, day)
+            if at_work and day not in found[person] and day not in found[other]:
                 found[person][day], found[other][day] = other, person
     return found
+
+
+def works(person: Person, day: int) -> bool:
+    """Tell whether somebody works on a day."""
+    return not person.away[day] and day * DAY >= person.born
 
 
 def emails_on(world: World, person: Person, seconds: Ints) -> list[str]:

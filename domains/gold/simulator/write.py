@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from domains.gold.contract import TABLES
+from domains.gold.simulator.audit_logs import fact_audit_logs
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
 from domains.gold.simulator.slices import fact_job_run_timeline
@@ -24,6 +25,7 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "dim_job": dim_job,
     "dim_cluster": dim_cluster,
     "incident_truth": incident_truth,
+    "fact_audit_logs": fact_audit_logs,
 }
 """All simulated tables. A new one: declare it in the contract, write a function from world to rows, name it here."""
 
