@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,30 @@ from pydantic import Field
 from framework.config import DomainOptions
 
 Direction = Literal["add", "remove", "changes"]
+
+GRANTS: Mapping[str, Direction] = {
+    "updatePermissions": "changes",
+    "updateSharePermissions": "changes",
+    "grantPermission": "add",
+    "revokePermission": "remove",
+    "addPrincipalToGroup": "add",
+    "addPrincipalsToGroup": "add",
+    "removePrincipalFromGroup": "remove",
+    "setAdmin": "add",
+    "removeAdmin": "remove",
+    "putAcl": "add",
+    "deleteAcl": "remove",
+    "AttachUserPolicy": "add",
+    "DetachUserPolicy": "remove",
+    "AttachRolePolicy": "add",
+    "DetachRolePolicy": "remove",
+    "PutUserPolicy": "add",
+    "DeleteUserPolicy": "remove",
+    "PutRolePolicy": "add",
+    "DeleteRolePolicy": "remove",
+    "AddUserToGroup": "add",
+    "RemoveUserFromGroup": "remove",
+}
 
 
 class SecurityOptions(DomainOptions):
@@ -28,31 +53,7 @@ class SecurityOptions(DomainOptions):
     """
 
     section = "security"
-    grants: dict[str, Direction] = Field(
-        default_factory=lambda: {
-            "updatePermissions": "changes",
-            "updateSharePermissions": "changes",
-            "grantPermission": "add",
-            "revokePermission": "remove",
-            "addPrincipalToGroup": "add",
-            "addPrincipalsToGroup": "add",
-            "removePrincipalFromGroup": "remove",
-            "setAdmin": "add",
-            "removeAdmin": "remove",
-            "putAcl": "add",
-            "deleteAcl": "remove",
-            "AttachUserPolicy": "add",
-            "DetachUserPolicy": "remove",
-            "AttachRolePolicy": "add",
-            "DetachRolePolicy": "remove",
-            "PutUserPolicy": "add",
-            "DeleteUserPolicy": "remove",
-            "PutRolePolicy": "add",
-            "DeleteRolePolicy": "remove",
-            "AddUserToGroup": "add",
-            "RemoveUserFromGroup": "remove",
-        }
-    )
+    grants: Mapping[str, Direction] = Field(default=GRANTS)
     changes_key: str = "changes"
     principal_keys: tuple[str, ...] = ("targetUserName", "principal", "targetUserId", "userName", "roleName")
     object_keys: tuple[str, ...] = (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EVENTS_A_DAY = 1.4
 P_TYPO, P_DENIED = 0.035, 0.012
 P_HOME, P_VPN = 0.27, 0.1
+P_EVENING, P_CLOSING, P_ON_CALL, P_CALLED, P_SERVICE_FAILS = 0.02, 0.3, 0.12, 0.3, 0.01
 EXPORTS = (CODE["downloadQueryResult"], CODE["downloadLargeResults"], CODE["workspaceExport"])
 HABIT_STRENGTH = 25.0
 """How near a person's habits are to those of the role."""
@@ -102,7 +103,7 @@ def ordinary_days(world: World, person: Person) -> Events:
     hour = person.begins + person.hours * rng.beta(1.3, 1.5, size=len(which)) + rng.normal(0, 0.15, size=len(which))
     hour = np.where(first, person.begins + rng.normal(0, 0.3, size=len(which)), hour)
     # Some evenings are long, for whom it suits.
-    hour += np.where(rng.random(len(which)) < 0.02, rng.uniform(2, 7, size=len(which)), 0.0)
+    hour += np.where(rng.random(len(which)) < P_EVENING, rng.uniform(2, 7, size=len(which)), 0.0)
     seconds = local(person.workspace, day[which], hour)
     action = _actions(world, usual, day[which], rng)
     action = np.where(first, CODE["login"], action)
@@ -130,7 +131,7 @@ def _actions(world: World, usual: Habits, day: Ints, rng: np.random.Generator) -
     steps = [np.cumsum(shares) for shares in usual.shares]
     chosen = [np.searchsorted(step, draws * step[-1], side="right") for step in steps]
     action = np.where(day < usual.changes, chosen[0], chosen[1])
-    closing = quarter_end(world, day) & (rng.random(len(day)) < 0.3)
+    closing = quarter_end(world, day) & (rng.random(len(day)) < P_CLOSING)
     return np.where(closing, rng.choice(EXPORTS[:2], size=len(day)), np.minimum(action, ORDINARY - 1))
 
 
@@ -189,9 +190,11 @@ def _mistyped(name: str, slip: float) -> str:
 def _nights(world: World, person: Person, usual: Habits) -> Events:
     """Engineers are on call for a week now and then: they look after jobs from home, at any hour."""
     rng = world.stream("fact_audit_logs", "nights", person.workspace.index, person.number)
-    weeks = np.flatnonzero(rng.random(world.calendar.days // 7) < 0.12) if person.role == "engineer" else np.zeros(0)
+    weeks = (
+        np.flatnonzero(rng.random(world.calendar.days // 7) < P_ON_CALL) if person.role == "engineer" else np.zeros(0)
+    )
     day = (np.repeat(weeks, 7) * 7 + np.tile(np.arange(7), len(weeks))).astype(np.int64)
-    day = day[(rng.random(len(day)) < 0.3) & (day * DAY >= person.born)]
+    day = day[(rng.random(len(day)) < P_CALLED) & (day * DAY >= person.born)]
     calls = rng.integers(1, 6, size=len(day))
     which, hour = np.repeat(day, calls), np.repeat(rng.uniform(-2, 6, size=len(day)), calls)
     codes = [CODE[name] for name in ("login", "runNow", "start", "getSecret", "runCommand")]
@@ -209,7 +212,7 @@ def service_days(world: World, workspace: Workspace, number: int) -> Events:
     seconds = day * DAY + int(rng.integers(DAY)) + rng.integers(0, 600, size=len(day))
     codes = [CODE[name] for name in ("login", "runNow", "getSecret", "getTable")]
     action = rng.choice(codes, p=(0.3, 0.4, 0.1, 0.2), size=len(day))
-    failed = rng.random(len(day)) < 0.01
+    failed = rng.random(len(day)) < P_SERVICE_FAILS
     work = events(
         seconds, name, action, f"10.200.{workspace.index}.7", 10, failed=failed,
         target=[lake_table(workspace, code) for code in action.tolist()],

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from domains.gold.simulator.calendar import Floats, Ints
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from domains.gold.simulator.calendar import Floats, Ints
     from domains.gold.simulator.workspaces import Workspace
 
     Texts = npt.NDArray[np.object_]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from domains.gold.simulator.audit_activity import habits
-from domains.gold.simulator.audit_events import CODE, Events, events, join_events, lake_table, local
+from domains.gold.simulator.audit_events import CODE, Events, events, lake_table, local
 from domains.gold.simulator.calendar import DAY, HOUR, chance
 from domains.gold.simulator.people import GRANT_ABUSE, Person, all_people, people_incidents
 
@@ -73,16 +73,16 @@ def _drawn(
         for _ in range(int(rng.integers(6, 20)) if wave else int(rng.geometric(0.6))):
             hour = float(rng.uniform(19, 23)) if late else person.begins + float(rng.uniform(0, person.hours))
             at = int(local(person.workspace, np.array([day]), np.array([hour]))[0])
-            yield _grant(world, person, rng, at, careless[day] - 2.0 * wave + 0.8 * late, known)
+            yield _grant(person, rng, at, careless[day] - 2.0 * wave + 0.8 * late, known)
     for incident in people_incidents(world)[person]:
         if incident.kind == GRANT_ABUSE:
             for _ in range(int(rng.integers(1, 4))):
                 at = int(rng.integers(incident.start, incident.end))
-                yield _grant(world, person, rng, at, 1.8, known, abuse=True)
+                yield _grant(person, rng, at, 1.8, known, abuse=True)
 
 
 def _grant(
-    world: World, person: Person, rng: np.random.Generator, at: int, odds: float, known: set[str], *,
+    person: Person, rng: np.random.Generator, at: int, odds: float, known: set[str], *,
     abuse: bool = False,
 ) -> Grant:  # fmt: skip
     workspace, draws = person.workspace, rng.random(6)

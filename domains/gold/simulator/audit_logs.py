@@ -54,10 +54,11 @@ def _rows(world: World, who: str, workspace: Workspace, clean: Events) -> Rows:
     number = np.concatenate([np.arange(len(clean.time)), twice])
     draws, done = draws[:, number], clean.take(number)
     prefix = f"{workspace.index:03d}-{who}-"
+    micros = world.calendar.micros(done.time)
     columns = {
         "event_id": pa.array([prefix + str(n) for n in number.tolist()]),
-        "event_time": pa.array(world.calendar.micros(done.time), type=pa.timestamp("us", tz="UTC")),
-        "event_date": pa.array((world.calendar.micros(done.time) // (DAY * 1_000_000)).astype(np.int32)).cast(pa.date32()),
+        "event_time": pa.array(micros, type=pa.timestamp("us", tz="UTC")),
+        "event_date": pa.array((micros // (DAY * 1_000_000)).astype(np.int32)).cast(pa.date32()),
         "workspace_id": pa.array([workspace.workspace_id] * len(number), type=pa.string()),
         "user_identity_email": _holed(done.name.tolist(), draws[1] < P_NO_USER),
         "source_ip_address": _holed(done.address.tolist(), draws[2] < P_NO_ADDRESS),
