@@ -145,6 +145,7 @@ STANDING_OUT = (
     derived("failure_share", "failures / nullif(events, 0)", says="share of events that failed", unit="share"),
 )
 
+MIXED = "filter(array(action_surprise, client_surprise, object_surprise, hour_surprise), x -> x IS NOT NULL)"
 MIX = (
     derived(
         "active_past",
@@ -158,7 +159,6 @@ MIX = (
     *days_with("objects", "object", says="objects"),
     *days_with("hours", "CAST(floor(hour) AS string)", says="local hours"),
     surprise("action_surprise", "actions", says="how unusual the day's actions are for the user"),
-    surprise("worst_action_surprise", "actions", worst=True, says="how unusual the day's oddest action is"),
     surprise("client_surprise", "clients", says="how unusual the day's clients are for the user"),
     surprise("object_surprise", "objects", says="how unusual the day's objects are for the user"),
     surprise("hour_surprise", "hours", says="how unusual the day's hours are for the user"),
@@ -172,11 +172,9 @@ MIX = (
         unit="spreads",
     ),
     derived(
-        "events_shift",
-        "CASE WHEN events > 0 AND active_past >= 3 THEN "
-        "abs(ln(events) - avg(CASE WHEN events > 0 THEN ln(events) END) {past}) END",
-        window=MONTH,
-        says="how far the number of events is from that of active days, either way, log scale",
+        "mix_surprise",
+        f"aggregate({MIXED}, 0D, (s, x) -> s + x) / nullif(size({MIXED}), 0)",
+        says="how unusual the day's actions, clients, objects and hours are for the user, on average",
         unit="log units",
     ),
 )

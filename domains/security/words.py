@@ -57,16 +57,15 @@ def days_with(name: str, sql: str, *, says: str) -> tuple[Feature, ...]:
     return day, derived(f"{name}_past", past, window=MONTH, says=says, hidden=True, type="array<string>")
 
 
-def surprise(name: str, of: str, *, says: str, worst: bool = False) -> Feature:
+def surprise(name: str, of: str, *, says: str) -> Feature:
     """Declare how unusual the things of a day are for the user: minus the log of the share of past days with them.
 
     Args:
         name: Column name.
         of: Name given to :func:`days_with`.
         says: Meaning.
-        worst: True for the most unusual thing instead of the mean.
     """
     each = f"transform({of}_set, x -> -ln((size(filter({of}_past, y -> y = x)) + 0.5D) / (active_past + 1D)))"
-    found = f"array_max({each})" if worst else f"aggregate({each}, 0D, (s, x) -> s + x) / size({of}_set)"
+    found = f"aggregate({each}, 0D, (s, x) -> s + x) / size({of}_set)"
     sql = f"CASE WHEN size({of}_set) > 0 AND active_past >= 3 THEN {found} END"
     return derived(name, sql, says=says, unit="log units")
