@@ -29,7 +29,9 @@ DAY_END = "(__day + 1) * 86400D"
 
 def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
     """Declare the log of a positive column's ratio to an earlier value; -10 where everything is gone."""
-    return derived(name, f"CASE WHEN {since} > 0 THEN greatest(ln({of} / {since}), -10) END", says=says, unit="log")
+    return derived(
+        name, f"CASE WHEN {since} > 0 AND {of} >= 0 THEN greatest(ln({of} / {since}), -10) END", says=says, unit="log"
+    )
 
 
 def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
@@ -44,7 +46,10 @@ def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
         ),
         derived(
             f"{name}_outside_28d",
-            f"10 * greatest({of} - {name}_high_28d, {name}_low_28d - {of}, 0) / (1 + {name}_high_28d - {name}_low_28d)",
+            # `greatest` passes over NULL: the difference decides whether there is anything to compare.
+            f"10 * CASE WHEN {of} - {name}_high_28d IS NOT NULL THEN"
+            f" greatest({of} - {name}_high_28d, {name}_low_28d - {of}, 0) END"
+            f" / (1 + {name}_high_28d - {name}_low_28d)",
             says=f"how far the {says} lie outside the usual interval, in tenths of its width",
             unit=unit,
         ),
@@ -142,7 +147,8 @@ FRESHNESS = (
     derived("longest_gap_hours", "try_element_at(gaps, -1)", says="longest of the last five gaps", unit="hours"),
     derived(
         "expected_hours",
-        f"least(greatest(median_gap_hours - hours_since_write, 0), {CAP_HOURS})",
+        "CASE WHEN median_gap_hours >= 0 THEN"
+        f" least(greatest(median_gap_hours - hours_since_write, 0), {CAP_HOURS}) END",
         says="hours until the next write, if the gap is the usual one",
         unit="hours",
     ),
