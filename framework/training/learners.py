@@ -77,7 +77,7 @@ def isolation_forest(*, heavy_tailed: bool = False, **overrides: Any) -> Any:
     from sklearn.ensemble import IsolationForest
     from sklearn.preprocessing import FunctionTransformer
 
-    settings: dict[str, Any] = {"n_estimators": 200, "max_samples": 256, "n_jobs": 2, "random_state": SEED}
+    settings: dict[str, Any] = {"n_estimators": 200, "n_jobs": 2, "random_state": SEED}
     forest = IsolationForest(**settings | overrides)
     squeeze = FunctionTransformer(np.arcsinh, feature_names_out="one-to-one")
     return _imputed(squeeze, forest) if heavy_tailed else _imputed(forest)
