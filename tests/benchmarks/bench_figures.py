@@ -1,6 +1,6 @@
 """Measures every model on simulated gold over several seeds, and on real traces if they are at hand.
 
-    python -m tests.benchmarks.bench_figures [--scale 0.25] [--seeds 5] [--real DIR --as-of DATE] [--out docs/figures.json]
+    python -m tests.benchmarks.bench_figures [--scale 0.25] [--seeds 5] [--real DIR --as-of DATE] [--homes DIR]
 
 Writes what ``docs/model_catalog.md`` shows, and prints it. With ``--homes`` a run that was interrupted goes on where it
 stopped.

@@ -15,7 +15,7 @@ import typer
 
 from domains.reliability.options import ReliabilityOptions
 from framework import errors
-from framework.catalog import card
+from framework.catalog import card, catalog, read_figures
 from framework.cli import app
 from framework.config import load_settings
 from framework.plugins import GROUP, Registry, discover
