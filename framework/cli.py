@@ -83,11 +83,13 @@ def models(
     domains: Domains = None,
     strict: Strict = False,
     cards: Annotated[Path | None, typer.Option(help="Write model cards to this folder.")] = None,
+    catalog: Annotated[Path | None, typer.Option(help="Write the catalogue of all models to this file.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Measured figures, for the catalogue.")] = None,
 ) -> None:
-    """List the models, or write their cards."""
+    """List the models, or write their cards and the catalogue."""
     from framework.command import list_models
 
-    _exit(lambda: list_models(domains, strict=strict, cards=cards))
+    _exit(lambda: list_models(domains, strict=strict, cards=cards, catalogue=catalog, figures=figures))
 
 
 @app.command()

@@ -81,13 +81,17 @@ def _with_progress(runtime: Runtime, stages: Sequence[str], options: Mapping[str
         return pipeline.run(stages)
 
 
-def list_models(domains: str | None, *, strict: bool, cards: Path | None) -> int:
-    """Print the models of the loaded domains, or write one card each.
+def list_models(
+    domains: str | None, *, strict: bool, cards: Path | None, catalogue: Path | None, figures: Path | None
+) -> int:
+    """Print the models of the loaded domains, or write one card each, or the catalogue.
 
     Args:
         domains: Comma-separated filter, or ``None``.
         strict: Raise on a broken plugin.
-        cards: Folder for the cards, or ``None`` to print the list.
+        cards: Folder for the cards, or ``None``.
+        catalogue: File for the catalogue, or ``None``; with neither the list is printed.
+        figures: File of measured figures that the catalogue shows.
 
     Returns:
         Exit code.
@@ -95,10 +99,14 @@ def list_models(domains: str | None, *, strict: bool, cards: Path | None) -> int
     plugins = discover(strict=strict)
     _name_broken(plugins)
     chosen = plugins.select_models([d.strip() for d in domains.split(",")] if domains else (), ())
-    if cards is not None:
-        from framework.report import write_cards
+    if cards is not None or catalogue is not None:
+        from framework.catalog import catalog, read_figures, write_cards
 
-        for file in write_cards(plugins, chosen, cards):
+        written = write_cards(plugins, chosen, cards) if cards else []
+        if catalogue is not None:
+            catalogue.write_text(catalog(plugins, chosen, read_figures(figures) if figures else {}), encoding="utf-8")
+            written.append(catalogue)
+        for file in written:
             Console().print(str(file))
         return 0
     table = Table("model", "domain", "type", "algorithm", "unit", "horizon", "question")

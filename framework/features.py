@@ -100,7 +100,8 @@ class FeatureBuilder(ABC):
         began = time.perf_counter()
         name = runtime.feature_table(self.table.name)
         frame = self._rows(runtime.gold(days.earlier(self.history)), days)
-        if runtime.tables.schema(name) is None:
+        stored = runtime.tables.schema(name)
+        if stored is None:
             runtime.store.create_table(
                 name=name,
                 primary_keys=list(self.table.primary_key),
@@ -108,6 +109,8 @@ class FeatureBuilder(ABC):
                 schema=arrow_schema(self.table),
                 description=self.table.says,
             )
+        else:
+            frame = _with_retired(frame, stored, self.table)
         written = runtime.store.write_table(name=name, df=frame, mode="merge")
         if days.start is None:  # every row now stands on today's formulas
             runtime.tables.annotate(name, arrow_schema(self.table))
@@ -240,6 +243,14 @@ def _same_formulas(stored: pa.Schema, table: TableSpec) -> bool:
         if metadata.get(b"formula", b"").decode() != table.formula_hash(column.name):
             return False
     return True
+
+
+def _with_retired(frame: DataFrame, stored: pa.Schema, table: TableSpec) -> DataFrame:
+    """Add NULL for stored columns that are declared no more: older versions of a model may still look them up."""
+    names = {"double": "double", "string": "string", "date32[day]": "date"}
+    declared = {*table.primary_key, *(c.name for c in table.features)}
+    retired = [field for field in stored if field.name not in declared]
+    return frame.selectExpr("*", *(f"CAST(NULL AS {names.get(str(f.type), 'timestamp')}) AS {f.name}" for f in retired))
 
 
 def _within(frame: DataFrame, day: str, days: Days) -> DataFrame:

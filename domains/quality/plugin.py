@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
 @hookimpl
 def feature_builders() -> list[type[FeatureBuilder]]:
-    """Return the builders of the feature tables."""
-    return []
+    """Return the builder of the feature table."""
+    from domains.quality.features import QualityFeatures
+
+    return [QualityFeatures]
 
 
 @hookimpl
 def model_trainers() -> list[type[ModelTrainer]]:
-    """Return the trainers."""
-    return []
+    """Return the three trainers."""
+    from domains.quality import trainers
+
+    return [trainers.DataDriftDetector, trainers.DataFreshnessPredictor, trainers.SchemaChangePredictor]
 
 
 @hookimpl
 def batch_scorers() -> list[type[BatchScorer]]:
     """Return one scorer per model."""
-    return []
+    from domains.quality import scorers
+
+    return [scorers.DataDriftScorer, scorers.DataFreshnessScorer, scorers.SchemaChangeScorer]

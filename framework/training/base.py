@@ -75,10 +75,9 @@ class ModelTrainer(ABC):
 
     def _train(self, runtime: Runtime, as_of: date) -> UnitResult:
         spec = self.spec
-        missing = runtime.profiler.why_missing(spec.needs)
-        if missing:
-            return self._skipped(f"no label: {missing}")
         grain = runtime.plugins.table(spec.lookups[0].table)
+        if lacking := self._lacking(runtime, grain):
+            return self._skipped(lacking)
         fingerprint = assemble.fingerprint(self, runtime, as_of)
         unchanged = runtime.registry.find(spec.name, fingerprint)
         if unchanged is not None:
@@ -98,6 +97,13 @@ class ModelTrainer(ABC):
         fitted = self._with_history(self.fit(data, runtime), data, split)
         fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
         return runtime.registry.record(self, runtime, as_of, data, fitted, fingerprint)
+
+    def _lacking(self, runtime: Runtime, grain: TableSpec) -> str:
+        """Return which input there is nothing to train on without; empty if all is there."""
+        if missing := runtime.profiler.why_missing(self.spec.needs):
+            return f"no label: {missing}"
+        built = runtime.tables.schema(runtime.feature_table(grain.name)) is not None
+        return "" if built else f"feature table {grain.name} has not been built"
 
     def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:
         """Run the leakage probe: as-of audit of the feature tables, then single features."""

@@ -15,10 +15,10 @@ import typer
 
 from domains.reliability.options import ReliabilityOptions
 from framework import errors
+from framework.catalog import card, catalog, read_figures
 from framework.cli import app
 from framework.config import load_settings
 from framework.plugins import GROUP, Registry, discover
-from framework.report import card
 from framework.results import Status
 from framework.scoring import BatchScorer, _columns
 from framework.spec import ModelSpec, Task
@@ -279,3 +279,10 @@ def test_the_cards_are_those_of_the_declarations(plugins: Registry, ours: set[st
     for name in sorted(ours):
         written = (folder / f"{name}.md").read_text(encoding="utf-8")
         assert written == card(plugins, name), f"{name}: write the cards anew"
+
+
+def test_the_catalogue_is_that_of_the_declarations_and_figures(plugins: Registry) -> None:
+    models = plugins.select_models([d for d, origin in plugins.domains.items() if origin == "health-monitor-ml"], ())
+    expected = catalog(plugins, models, read_figures(DOCS / "figures.json"))
+    written = (DOCS / "model_catalog.md").read_text(encoding="utf-8")
+    assert written == expected, "health-monitor models --catalog docs/model_catalog.md --figures docs/figures.json"

@@ -6,8 +6,9 @@ from datetime import date
 import pytest
 from rich.console import Console
 
+from framework.catalog import card, write_cards
 from framework.plugins import discover, hookimpl
-from framework.report import card, closing_table, time_table, write_cards
+from framework.report import closing_table, time_table
 from framework.results import Status, UnitResult
 from framework.spec import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, days
 from framework.training import RegressionTrainer

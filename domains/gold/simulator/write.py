@@ -11,7 +11,9 @@ from domains.gold.contract import TABLES
 from domains.gold.simulator.audit_logs import fact_audit_logs
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
+from domains.gold.simulator.lineage import fact_table_lineage
 from domains.gold.simulator.slices import fact_job_run_timeline
+from domains.gold.simulator.snapshots import information_schema_columns, table_snapshots
 from domains.gold.simulator.world import World, build_world
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "fact_job_run_timeline": fact_job_run_timeline,
     "dim_job": dim_job,
     "dim_cluster": dim_cluster,
+    "fact_table_lineage": fact_table_lineage,
+    "information_schema_columns": information_schema_columns,
+    "table_snapshots": table_snapshots,
     "incident_truth": incident_truth,
     "fact_audit_logs": fact_audit_logs,
 }

@@ -1,0 +1,241 @@
+"""How each table has been doing, by day: its volume, its columns, its writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domains.gold.contract.snapshots import TABLE
+from domains.quality.changes import MAX_GAP, SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
+from framework.features import DailyFeatures
+from framework.formulas import calendar, daily, days_since, derived, lagged, last_of, mean, total, zscore
+from framework.spec import Feature, TableSpec, days
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+DAY, WEEK, MONTH, QUARTER = days(1), days(7), days(28), days(90)
+CAP_HOURS = 14 * 24
+"""A table that is not written within two weeks is late, however late."""
+GAPS = 5
+WIDEN = 0.5
+"""A table's usual interval is its trailing range, widened by half of itself: appended tables grow beyond it daily."""
+LEAST = 0.01
+"""And by one percent, since a constant table has no range."""
+ROWS, SIZE = (*SEEN, "table_snapshots.row_count"), (*SEEN, "table_snapshots.size_bytes")
+DAY_END = "(__day + 1) * 86400D"
+
+
+def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
+    """Declare the log of a positive column's ratio to an earlier value; -10 where everything is gone."""
+    return derived(
+        name, f"CASE WHEN {since} > 0 AND {of} >= 0 THEN greatest(ln({of} / {since}), -10) END", says=says, unit="log"
+    )
+
+
+def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
+    """Declare a column's usual interval (hidden), and how far today's value lies outside of it."""
+    low, high = f"min({of}) {{past}}", f"max({of}) {{past}}"
+    margin = f"{WIDEN} * ({high} - {low}) + {LEAST} * {high}"
+    ends = {"low": f"{low} - ({margin})", "high": f"{high} + {margin}"}
+    return (
+        *(
+            derived(f"{name}_{end}_28d", sql, window=MONTH, says=f"{end} end of the usual {says}", hidden=True)
+            for end, sql in ends.items()
+        ),
+        derived(
+            f"{name}_outside_28d",
+            # `greatest` passes over NULL: the difference decides whether there is anything to compare.
+            f"10 * CASE WHEN {of} - {name}_high_28d IS NOT NULL THEN"
+            f" greatest({of} - {name}_high_28d, {name}_low_28d - {of}, 0) END"
+            f" / (1 + {name}_high_28d - {name}_low_28d)",
+            says=f"how far the {says} lie outside the usual interval, in tenths of its width",
+            unit=unit,
+        ),
+    )
+
+
+def changed(name: str, *, says: str) -> Feature:
+    """Declare a day's count of column changes, 0 on a day without a snapshot."""
+    return daily(name, f"coalesce(sum({name}), 0)", empty=0, says=says, unit="columns", needs=SHAPE)
+
+
+DAILY = (
+    daily("seen", "count(row_seen)", empty=0, says="1 if the table was seen", unit="0/1", needs=SEEN),
+    daily("row_count", "max(row_count)", says="rows at the end of the day", unit="rows", needs=ROWS),
+    daily("size_bytes", "max(size_bytes)", says="size at the end of the day", unit="bytes", needs=SIZE),
+    daily("column_count", "max(column_count)", says="columns", unit="columns", needs=SHAPE),
+    changed("added", says="columns added since the snapshot before"),
+    changed("dropped", says="columns dropped since the snapshot before"),
+    changed("retyped", says="columns whose type changed since the snapshot before"),
+    daily("writes", "count(write_time)", empty=0, says="writes", unit="writes", needs=WRITES),
+    daily(
+        "write_times",
+        last_of("sort_array(collect_list(cast(unix_timestamp(write_time) AS double)))", GAPS + 1),
+        says="the day's last writes, in time",
+        needs=WRITES,
+        hidden=True,
+        type="array<double>",
+    ),
+)
+
+VOLUME = (
+    lagged("rows_1d_ago", "row_count", by=DAY, says="rows a day ago", hidden=True),
+    lagged("rows_7d_ago", "row_count", by=WEEK, says="rows a week ago", hidden=True),
+    lagged("size_1d_ago", "size_bytes", by=DAY, says="size a day ago", hidden=True),
+    lagged("columns_1d_ago", "column_count", by=DAY, says="columns a day ago", hidden=True),
+    log_change("rows_change_1d", "row_count", since="rows_1d_ago", says="log change of rows since the day before"),
+    log_change("rows_change_7d", "row_count", since="rows_7d_ago", says="log change of rows since a week ago"),
+    log_change("size_change_1d", "size_bytes", since="size_1d_ago", says="log change of size since the day before"),
+    derived(
+        "columns_change_1d", "column_count - columns_1d_ago", says="columns more than the day before", unit="columns"
+    ),
+    *usual("rows", "row_count", says="rows", unit="tenths of the interval"),
+    *usual("size", "size_bytes", says="bytes", unit="tenths of the interval"),
+    derived(
+        "rows_z_28d",
+        "CASE WHEN count(row_count) {past} >= 3 THEN abs(row_count - avg(row_count) {past})"
+        " / (stddev_samp(row_count) {past} + 0.001 * avg(row_count) {past} + 1) END",
+        window=MONTH,
+        says="rows against mean and deviation of the 28 days before, either way",
+        unit="standard deviations",
+    ),
+    zscore("change_z_28d", "rows_change_1d", window=MONTH, says="the day's change of rows against those before"),
+    mean("change_mean_28d", "rows_change_1d", window=MONTH, says="mean daily log change of rows, 28 days", unit="log"),
+    derived(
+        "bytes_per_row_change",
+        "size_change_1d - rows_change_1d",
+        says="log change of bytes per row since the day before",
+        unit="log",
+    ),
+)
+
+FRESHNESS = (
+    total("writes_7d", "writes", window=WEEK, says="writes, last 7 days", unit="writes"),
+    total("writes_28d", "writes", window=MONTH, says="writes, last 28 days", unit="writes"),
+    zscore("writes_z_28d", "writes", window=MONTH, says="the day's writes against the 28 days before"),
+    derived(
+        "last_writes",
+        last_of("flatten(collect_list(write_times) {w})", GAPS + 1),
+        window=QUARTER,
+        says="the last writes of a quarter",
+        hidden=True,
+        type="array<double>",
+    ),
+    derived(
+        "gaps",
+        "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
+        " (x, i) -> (x - last_writes[i]) / 3600))",
+        says="hours between the last writes, ascending",
+        hidden=True,
+        type="array<double>",
+    ),
+    derived(
+        "hours_since_write",
+        f"({DAY_END} - try_element_at(last_writes, -1)) / 3600",
+        says="hours from the last write to the end of the day",
+        unit="hours",
+    ),
+    derived(
+        "median_gap_hours",
+        "(try_element_at(gaps, greatest(cast(ceil(size(gaps) / 2) AS int), 1))"
+        " + try_element_at(gaps, cast(floor(size(gaps) / 2) AS int) + 1)) / 2",
+        says="median of the last five gaps between writes",
+        unit="hours",
+    ),
+    derived("longest_gap_hours", "try_element_at(gaps, -1)", says="longest of the last five gaps", unit="hours"),
+    derived(
+        "expected_hours",
+        "CASE WHEN median_gap_hours >= 0 THEN"
+        f" least(greatest(median_gap_hours - hours_since_write, 0), {CAP_HOURS}) END",
+        says="hours until the next write, if the gap is the usual one",
+        unit="hours",
+    ),
+    derived(
+        "write_hour", "(try_element_at(last_writes, -1) % 86400) / 3600", says="hour of the last write", unit="UTC"
+    ),
+    *(
+        lagged(f"writes_{n}_days_ago", "writes", by=days(n), says=f"writes {n} days ago", hidden=True)
+        for n in (5, 6, 12, 13, 19, 20, 26, 27)
+    ),
+    *(
+        derived(
+            f"writes_{says}_28d",
+            " + ".join(f"coalesce(writes_{n}_days_ago, 0)" for n in (back, back + 7, back + 14, back + 21)),
+            says=f"writes on the weekday {ahead}, last four weeks",
+            unit="writes",
+        )
+        for says, back, ahead in (("tomorrow", 6, "of tomorrow"), ("day_after", 5, "of the day after tomorrow"))
+    ),
+    *calendar("snapshot_date"),
+)
+
+SCHEMA = (
+    derived("changed_day", "CASE WHEN added + dropped + retyped > 0 THEN 1 ELSE 0 END", says="1 if a column changed",
+            hidden=True),
+    total("changed_days_7d", "changed_day", window=WEEK, says="days with a column change, last 7 days", unit="days"),
+    total("changed_days_28d", "changed_day", window=MONTH, says="days with a column change, last 28 days", unit="days"),
+    total("changed_days_90d", "changed_day", window=QUARTER, says="days with a column change, 90 days", unit="days"),
+    total("added_28d", "added", window=MONTH, says="columns added, last 28 days", unit="columns"),
+    total("dropped_28d", "dropped", window=MONTH, says="columns dropped, last 28 days", unit="columns"),
+    days_since("days_since_change", "changed_day", window=QUARTER, says="days since a column changed"),
+    derived(
+        "known_days_90d",
+        "count(row_count) {w}",
+        window=QUARTER,
+        says="days on which the table was seen, 90 days",
+        hidden=True,
+    ),
+    derived(
+        "change_rate_90d",
+        "1 - pow(1 - least((changed_days_90d + 0.5) / (greatest(known_days_90d, changed_days_90d) + 1), 1), 7)",
+        says="chance of a change within a week at the daily rate of the last 90 days",
+        unit="share",
+    ),
+    derived(
+        "schema_changes_28d",
+        "sum(changed_days_28d) OVER (PARTITION BY __day, table_catalog, table_schema) - changed_days_28d",
+        says="days with a column change of the schema's other tables, last 28 days",
+        unit="days",
+    ),
+    derived(
+        "catalog_changes_7d",
+        "sum(changed_days_7d) OVER (PARTITION BY __day, table_catalog) - changed_days_7d",
+        says="days with a column change of the catalog's other tables, last 7 days",
+        unit="days",
+    ),
+)  # fmt: skip
+
+
+class QualityFeatures(DailyFeatures):
+    """One row per table and day."""
+
+    reach = MAX_GAP
+    table = TableSpec(
+        name="quality_features",
+        says="One row per table and day, from when it was first seen or written until 28 days after the last time.",
+        keys=TABLE,
+        time="snapshot_date",
+        columns=(*DAILY, *VOLUME, *FRESHNESS, *SCHEMA),
+    )
+
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return what was seen of tables, how their columns changed, and when they were written."""
+        from pyspark.sql import functions as F
+
+        parts = []
+        if gold.has("information_schema_columns"):
+            parts.append(column_changes(gold))
+        if gold.has("fact_table_lineage"):
+            parts.append(writes(gold))
+        if gold.has("table_snapshots") or not parts:
+            parts.append(seen_tables(gold).withColumn("row_seen", F.lit(1)))
+        events = parts[0]
+        for more in parts[1:]:
+            events = events.unionByName(more, allowMissingColumns=True)
+        measures = ("row_seen", "row_count", "size_bytes", "column_count", "added", "dropped", "retyped", "write_time")
+        absent = [name for name in measures if name not in events.columns]
+        return events.withColumns({name: F.lit(None).cast("bigint") for name in absent if name != "write_time"} | {
+            name: F.lit(None).cast("timestamp") for name in absent if name == "write_time"
+        })  # fmt: skip

@@ -1,0 +1,44 @@
+"""Every model that the domains offer keeps the framework's promises, whatever rows it is given."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework.plugins import discover
+from framework.testing import Kind, check_declaration, check_deterministic, check_survives
+
+PLUGINS = discover(strict=True)
+TRAINERS = [pytest.param(offer.item, id=name) for name, offer in PLUGINS.trainers.items()]
+KINDS = Kind.__args__
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_lookups_baseline_and_required_features_exist(trainer):
+    check_declaration(trainer, PLUGINS)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_the_same_rows_give_the_same_answers(trainer):
+    check_deterministic(trainer, PLUGINS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_degenerate_rows_give_a_model_that_says_what_it_is(trainer, kind):
+    check_survives(trainer, PLUGINS, kind)
+
+
+def test_no_two_models_share_label_inputs_and_algorithm():
+    seen = {}
+    for name, offer in PLUGINS.trainers.items():
+        spec = offer.item.spec
+        inputs = tuple(sorted(f"{k.table}.{c}" for k in spec.lookups for c in (k.columns or ("*",))))
+        what = (spec.label_says, inputs, spec.algorithm)
+        assert what not in seen, f"{name} repeats {seen[what]}"
+        seen[what] = name
+
+
+def test_every_model_has_one_scorer_and_each_feature_table_a_model():
+    assert set(PLUGINS.scorers) == set(PLUGINS.trainers)
+    looked_up = {k.table for offer in PLUGINS.trainers.values() for k in offer.item.spec.lookups}
+    assert looked_up == set(PLUGINS.builders)
