@@ -101,6 +101,10 @@ def changes_of_rights(gold: GoldView) -> DataFrame:
         ``object``, and for what was given ``new_object``, ``new_principal``, ``powerful``, ``outside``, ``to_self``
         and ``off_hours``, 0/1.
     """
+    return gold.staged("security_rights", lambda: _changes_of_rights(gold))
+
+
+def _changes_of_rights(gold: GoldView) -> DataFrame:
     from domains.security.options import SecurityOptions
 
     options: SecurityOptions = gold.options(SecurityOptions)
@@ -141,6 +145,10 @@ def grant_days(gold: GoldView) -> DataFrame:
         ``user_id``, ``day``, and ``undone``: 1 if one of the day's grants was taken back on one of the following
         days, or was given to oneself and used then; else 0. Certain once those days have passed.
     """
+    return gold.staged("security_grant_days", lambda: _grant_days(gold))
+
+
+def _grant_days(gold: GoldView) -> DataFrame:
     changes = changes_of_rights(gold).select("user_id", "day", "given", "principal", "object", "to_self")
     grants = changes.where("given = 1").distinct()
     within = f"later > day AND later <= date_add(day, {REVIEW})"

@@ -25,25 +25,23 @@ def at(day, hour):
 def audit():
     """Two users on most days, one of them odd on the last; names typed in several ways, some by nobody."""
     rng = np.random.default_rng(5)
-    rows = []
-    for day in range(50):
-        for user in USERS:
-            for number in range(int(rng.integers(0, 5))):
-                rows.append(
-                    {
-                        "event_id": f"{user}{day}-{number}",
-                        "event_time": at(day, int(rng.integers(5, 23))),
-                        "user_identity_email": user if number else f" {user.upper()}",
-                        "action_name": str(rng.choice(["login", "getTable", "downloadQueryResult"])),
-                        "user_agent": str(rng.choice(["chrome", "cli"], p=(0.8, 0.2))),
-                        "source_ip_address": f"10.0.{int(rng.choice([1, 2, 3 + day // 10]))}.7",
-                        "is_failed_action": bool(rng.random() < 0.2) if user == USERS[0] else None,
-                        "is_sensitive_action": bool(rng.random() < 0.3),
-                    }
-                )
-        rows.append({"event_id": f"nobody{day}", "event_time": at(day, 3), "action_name": "login"})
+    rows = [act(rng, day, user, n) for day in range(50) for user in USERS for n in range(int(rng.integers(0, 5)))]
+    rows += [{"event_id": f"nobody{day}", "event_time": at(day, 3), "action_name": "login"} for day in range(50)]
     rows += [rows[0], rows[7]]  # the same record twice
     return rows
+
+
+def act(rng, day, user, number):
+    return {
+        "event_id": f"{user}{day}-{number}",
+        "event_time": at(day, int(rng.integers(5, 23))),
+        "user_identity_email": user if number else f" {user.upper()}",
+        "action_name": str(rng.choice(["login", "getTable", "downloadQueryResult"])),
+        "user_agent": str(rng.choice(["chrome", "cli"], p=(0.8, 0.2))),
+        "source_ip_address": f"10.0.{int(rng.choice([1, 2, 3 + day // 10]))}.7",
+        "is_failed_action": bool(rng.random() < 0.2) if user == USERS[0] else None,
+        "is_sensitive_action": bool(rng.random() < 0.3),
+    }
 
 
 def statements():
