@@ -151,4 +151,4 @@ class UserBehaviorBaseline(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """A forest whose trees see enough days to tell a rare mix from a lively one."""
-        return isolation_forest(max_samples=2_048)
+        return isolation_forest(max_samples=0.05)
