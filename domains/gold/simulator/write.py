@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 from domains.gold.contract import TABLES
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
+from domains.gold.simulator.skus import fact_list_prices
 from domains.gold.simulator.slices import fact_job_run_timeline
+from domains.gold.simulator.usage import fact_usage
 from domains.gold.simulator.world import World, build_world
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "dim_job": dim_job,
     "dim_cluster": dim_cluster,
     "incident_truth": incident_truth,
+    "fact_usage": fact_usage,
+    "fact_list_prices": fact_list_prices,
 }
 """All simulated tables. A new one: declare it in the contract, write a function from world to rows, name it here."""
 
