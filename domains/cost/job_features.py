@@ -47,7 +47,8 @@ def in_workspace(name: str, sql: str, *, says: str, unit: str = "share") -> Feat
 DAY = (
     amount("cost", "sum(cost)", says="net list cost of the job's records"),
     amount("all_purpose_cost", "sum(all_purpose_cost)", says="of it on all-purpose SKUs", needs=SKU),
-    amount("dbu", "sum(dbu)", says="DBU used", unit="DBU", needs=("fact_usage.usage_unit", "fact_usage.usage_quantity")),
+    amount("dbu", "sum(dbu)", says="DBU used", unit="DBU", needs=("fact_usage.usage_unit",
+            "fact_usage.usage_quantity")),
     amount("records", "sum(records)", says="billing records", unit="records"),
     amount("unpriced_records", "sum(unpriced)", says="records without a list cost", unit="records"),
     amount("tagged_records", "sum(tagged)", says="records that carry the tag", unit="records", needs=TAGS),
@@ -59,7 +60,8 @@ DAY = (
     amount("runs", "count(end_time)", says="runs that ended", unit="runs", needs=OUTCOME),
     amount("run_seconds", "sum(seconds)", says="seconds of the runs that ended", unit="seconds", needs=OUTCOME),
     amount("failed_runs", "sum(failed)", says="runs that failed", unit="runs", needs=OUTCOME),
-    daily("on_all_purpose", "flatten(collect_list(on_all_purpose))", says="all-purpose cost by SKU, and what it saves",
+    daily("on_all_purpose", "flatten(collect_list(on_all_purpose))",
+            says="all-purpose cost by SKU, and what it saves",
           needs=PRICED, hidden=True, type=BY_SKU),
     daily("versions", "max(versions)", says="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
 )  # fmt: skip
@@ -79,19 +81,26 @@ LEVELS = (
     total("used_days_90d", "used", window=QUARTER, says="days with a record, last 90 days", unit="days"),
     total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
     total("run_seconds_28d", "run_seconds", window=MONTH, says="seconds of runs, last 28 days", unit="seconds"),
-    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days", unit="records"),
+    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+            unit="records"),
     days_since("days_since_used", "used", window=QUARTER, says="days since the job was billed"),
-    days_since("days_since_all_purpose", "on_all_purpose_day", window=QUARTER, says="days since it cost on all-purpose"),
-    days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER, says="days since it cost without all-purpose"),
+    days_since("days_since_all_purpose", "on_all_purpose_day", window=QUARTER,
+            says="days since it cost on all-purpose"),
+    days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER,
+            says="days since it cost without all-purpose"),
     derived("days_seen", "__day - min(CASE WHEN used > 0 THEN __day END) {w}", window=QUARTER,
             says="days since the first record of the last 90", unit="days"),
-    rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days", unit=MONEY),
+    rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days",
+            unit=MONEY),
     rate("failed_share_28d", "failed_runs", "runs", window=MONTH, says="share of runs that failed, 28 days"),
-    derived("cost_per_hour_28d", "3600 * cost_28d / nullif(run_seconds_28d, 0)", says="cost of an hour of runs, 28 days", unit=MONEY),
-    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week", unit="ratio"),
+    derived("cost_per_hour_28d", "3600 * cost_28d / nullif(run_seconds_28d, 0)",
+            says="cost of an hour of runs, 28 days", unit=MONEY),
+    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week",
+            unit="ratio"),
     derived("all_purpose_week_over_month", "4 * all_purpose_7d / nullif(all_purpose_28d, 0)",
             says="all-purpose cost of the last week over the mean week", unit="ratio"),
-    derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)", says="share of all-purpose cost", unit="share"),
+    derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)", says="share of all-purpose cost",
+            unit="share"),
 )  # fmt: skip
 
 TAGGING = (
@@ -161,6 +170,7 @@ def job_cost(gold: GoldView, day: str) -> DataFrame:
         day: ``day`` (when records became known) or ``usage_day``.
     """
     from pyspark.sql import functions as F
+
     from framework.conform import KNOWN_AT
 
     records = usage(gold).where("job_id IS NOT NULL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 SEED = 7
+WORD = r"[A-Za-z0-9]+"
 
 
 def name_forest(text: str) -> Any:
@@ -20,7 +21,7 @@ def name_forest(text: str) -> Any:
     from sklearn.pipeline import make_pipeline
 
     # Names are words joined by underscores, so a letter's neighbours say as much as whole words.
-    words = TfidfVectorizer(token_pattern=r"[A-Za-z0-9]+", ngram_range=(1, 2), sublinear_tf=True)
+    words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), sublinear_tf=True)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), min_df=2, max_features=1_000)
     numbers = SimpleImputer(strategy="median", keep_empty_features=True)
     columns = ColumnTransformer(

@@ -8,7 +8,7 @@ from domains.cost.allocation_features import CostAllocationFeatures
 from domains.cost.job_features import CostJobFeatures, job_cost
 from domains.cost.outcomes import TIME, daily_cost, or_nothing
 from domains.cost.remarks import near_duplicates, unpriced_pairs
-from domains.cost.usage import CENTER, COST, JOB, JOB_COST, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
+from domains.cost.usage import CENTER, COST, JOB, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
 from domains.cost.workspace_features import CostFeatures
 from domains.gold.truth import incident_days
 from framework.labels import LABEL_KNOWN_AT, label_within
@@ -202,7 +202,7 @@ class CommitmentRecommender(ClassificationTrainer):
         use_case="commitment",
         question="Will every week of the next 28 days cost at least 80 % of the last 28 days' mean?",
         action="commit, or wait",
-        label_says="1 if the lowest 7-day mean cost within (t, t+28] >= 80 % of the trailing 28-day mean, if that is > 0",
+        label_says="1 if the lowest 7-day mean cost in (t, t+28] >= 80 % of the last 28 days' mean; none if <= 0",
         unit="workspace-day",
         algorithm=Algorithm.XGBOOST,
         lookups=(Lookup(table="cost_features", columns=STEADINESS),),
@@ -239,7 +239,7 @@ class TagRecommender(ClassificationTrainer):
         use_case="tag",
         question="Which cost centre will the untagged job be tagged with?",
         action="accept or reject; it stays silent below a calibrated confidence",
-        label_says="first cost_center value that the job's usage carries in (t, t+28], jobs untagged at t, one row a week",
+        label_says="first cost_center that the job's usage carries in (t, t+28]; jobs untagged at t, one row a week",
         unit="workspace-job-day",
         algorithm=Algorithm.RANDOM_FOREST,
         lookups=(Lookup(table="cost_job_features", columns=NAMED),),

@@ -17,7 +17,7 @@ WORKSPACE = ("workspace_id",)
 JOB = ("workspace_id", "job_id")
 CENTER = ("workspace_id", "cost_center")
 SETTLE = days(1)
-"""How long after a day its records still reach gold in the ordinary way; what comes later moves the label's known-at."""
+"""How long a day's records ordinarily take to reach gold; later ones move the label's known-at."""
 
 COST = ("fact_usage.workspace_id", "fact_usage.usage_date", "fact_usage.list_cost")
 JOB_COST = (*COST, "fact_usage.usage_metadata_job_id")

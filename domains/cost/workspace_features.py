@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domains.cost.options import CostOptions
 from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
 from framework.features import DailyFeatures
-from framework.formulas import calendar, daily, derived, lagged, mean, total
+from framework.formulas import calendar, daily, derived, lagged, mean, nearest_rank, total
 from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WEEK, MONTH, TWO_MONTHS, QUARTER = days(7), days(28), days(56), days(84)
 SAME_WEEKDAY = (7, 14, 21, 28, 35, 42, 49, 56)
+LAGS = ", ".join(f"booked_{n}_days_ago" for n in SAME_WEEKDAY)
 ITEM_PAST = 35
 """Days of an item's past that a jump must exceed: longer than a month, so that what closes the books is usual."""
 DBU = ("fact_usage.usage_unit", "fact_usage.usage_quantity")
@@ -37,19 +38,23 @@ def rise(name: str, of: str, *, says: str) -> Feature:
 
 
 DAY = (
-    amount("cost", "sum(cost)", says="net list cost of the records that became known, corrections and credits included"),
+    amount("cost", "sum(cost)",
+            says="net list cost of the records that became known, corrections and credits included"),
     amount("booked", "sum(booked)", says="list cost without corrections"),
-    amount("corrections", "sum(corrections)", says="net of retractions and restatements", needs=("fact_usage.record_type",)),
+    amount("corrections", "sum(corrections)", says="net of retractions and restatements",
+            needs=("fact_usage.record_type",)),
     amount("credits", "sum(credits)", says="list cost of records below zero that correct nothing"),
     amount("dbu", "sum(dbu)", says="DBU used; no other unit is added", unit="DBU", needs=DBU),
     amount("job_cost", "sum(job_cost)", says="list cost of jobs", needs=JOBS),
     amount("warehouse_cost", "sum(warehouse_cost)", says="list cost of SQL warehouses", needs=WAREHOUSE),
-    amount("all_purpose_cost", "sum(all_purpose_cost)", says="list cost on all-purpose SKUs", needs=("fact_usage.sku_name",)),
+    amount("all_purpose_cost", "sum(all_purpose_cost)", says="list cost on all-purpose SKUs",
+            needs=("fact_usage.sku_name",)),
     amount("tagged_cost", "sum(tagged_cost)", says="list cost that carries the tag", needs=TAGGED),
     amount("records", "sum(records)", says="billing records", unit="records"),
     amount("unpriced_records", "sum(unpriced)", says="records without a list cost", unit="records"),
     amount("unpriced_dbu", "sum(unpriced_dbu)", says="DBU of records without a list cost", unit="DBU", needs=DBU),
-    amount("items", "count_if(booked > 0)", says="jobs, warehouses, clusters and SKUs that cost something", unit="items"),
+    amount("items", "count_if(booked > 0)", says="jobs, warehouses, clusters and SKUs that cost something",
+            unit="items"),
     amount("top_item_cost", "max(booked)", says="cost of the dearest job, warehouse, cluster or SKU"),
     amount("largest_jump", "max(jump)", says="most that one item exceeds its own highest day of the 35 before"),
     amount("jumps", "sum(jump)", says="sum of what items exceed their own highest day of the 35 before"),
@@ -58,20 +63,20 @@ DAY = (
 )  # fmt: skip
 
 PAST = (
-    *(lagged(f"booked_{n}_days_ago", "booked", by=days(n), says=f"booked {n} days ago", hidden=True) for n in SAME_WEEKDAY),
+    *(lagged(f"booked_{n}_days_ago", "booked", by=days(n), says=f"booked {n} days ago",
+            hidden=True) for n in SAME_WEEKDAY),
     derived(
         "same_weekday",
-        "sort_array(filter(array(" + ", ".join(f"booked_{n}_days_ago" for n in SAME_WEEKDAY) + "), x -> x IS NOT NULL))",
+        f"sort_array(filter(array({LAGS}), x -> x IS NOT NULL))",
         says="booked on the same weekday of the last eight weeks",
         hidden=True,
         type="array<double>",
     ),
-    derived("weekday_median", "try_element_at(same_weekday, CAST((size(same_weekday) + 1) / 2 AS int))",
+    derived("weekday_median", nearest_rank("same_weekday", 0.5),
             says="median cost of the same weekday, last eight weeks", unit=MONEY),
     derived(
         "weekday_spread",
-        "try_element_at(sort_array(transform(same_weekday, x -> abs(x - weekday_median))),"
-        " CAST((size(same_weekday) + 1) / 2 AS int))",
+        nearest_rank("sort_array(transform(same_weekday, x -> abs(x - weekday_median)))", 0.5),
         says="median distance from that median",
         unit=MONEY,
     ),
@@ -83,14 +88,18 @@ PAST = (
         says="booked cost against the same weekday of the last eight weeks, robust",
         unit="standard deviations",
     ),
-    derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before", unit=MONEY),
-    derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)", says="cost over the mean of the 28 days before", unit="ratio"),
+    derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+            unit=MONEY),
+    derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
+            says="cost over the mean of the 28 days before", unit="ratio"),
     derived("over_weekday", "greatest(booked - weekday_median, 0) / nullif(abs(booked_mean_past), 0)",
             says="what exceeds the weekday's median, in usual days", unit="days of usual cost"),
     derived("largest_jump_share", "largest_jump / nullif(abs(booked_mean_past), 0)",
             says="largest jump of an item, in usual days", unit="days of usual cost"),
-    derived("jumps_share", "jumps / nullif(abs(booked_mean_past), 0)", says="jumps of all items, in usual days", unit="days of usual cost"),
-    derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)", says="cost of new items, in usual days", unit="days of usual cost"),
+    derived("jumps_share", "jumps / nullif(abs(booked_mean_past), 0)", says="jumps of all items, in usual days",
+            unit="days of usual cost"),
+    derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)",
+            says="cost of new items, in usual days", unit="days of usual cost"),
     derived("top_item_share", "top_item_cost / nullif(booked, 0)", says="share of the dearest item", unit="share"),
     rise("cost_rise", "booked", says="rise of the whole above its highest recent day"),
     rise("job_rise", "job_cost", says="rise of jobs above their highest recent day"),
@@ -105,36 +114,51 @@ LEVELS = (
     total("cost_84d", "cost", window=QUARTER, says="net cost, last 84 days", unit=MONEY),
     total("job_cost_28d", "job_cost", window=MONTH, says="cost of jobs, last 28 days", unit=MONEY),
     total("tagged_cost_28d", "tagged_cost", window=MONTH, says="tagged cost, last 28 days", unit=MONEY),
-    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days", unit="records"),
+    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+            unit="records"),
     mean("items_7d", "items", window=WEEK, says="items that cost something a day, last 7 days", unit="items"),
     mean("items_28d", "items", window=MONTH, says="items that cost something a day, last 28 days", unit="items"),
-    derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH, says="deviation of daily cost, 28 days", unit=MONEY),
+    derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH,
+            says="deviation of daily cost, 28 days", unit=MONEY),
     *(
         lagged(f"cost_7d_{n}_days_ago", "cost_7d", by=days(n), says=f"cost of seven days, {n} days ago", unit=MONEY)
         for n in (7, 14, 21, 23)  # the last is the coming week, one month earlier
     ),
-    derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK, says="sum of the weekdays' medians, last 7 days", unit=MONEY),
-    derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28", unit=MONEY),
-    derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84", unit=MONEY),
-    derived("highest_week_84d", "max(cost_7d) {w}", window=days(78), says="highest seven days within the last 84", unit=MONEY),
+    derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK,
+            says="sum of the weekdays' medians, last 7 days", unit=MONEY),
+    derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28",
+            unit=MONEY),
+    derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84",
+            unit=MONEY),
+    derived("highest_week_84d", "max(cost_7d) {w}", window=days(78),
+            says="highest seven days within the last 84", unit=MONEY),
 )  # fmt: skip
 
 SHAPE = (
-    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week of 28 days", unit="ratio"),
-    derived("month_over_quarter", "3 * cost_28d / nullif(cost_84d, 0)", says="last 28 days over the mean of 84", unit="ratio"),
-    derived("week_trend", "(cost_7d - cost_7d_21_days_ago) / nullif(cost_28d, 0)", says="change over three weeks, over 28 days", unit="share"),
-    derived("lowest_week_ratio_28d", "4 * lowest_week_28d / nullif(cost_28d, 0)", says="lowest week over the mean week, 28 days", unit="ratio"),
-    derived("lowest_week_ratio_84d", "12 * lowest_week_84d / nullif(cost_84d, 0)", says="lowest week over the mean week, 84 days", unit="ratio"),
+    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)",
+            says="last week over the mean week of 28 days", unit="ratio"),
+    derived("month_over_quarter", "3 * cost_28d / nullif(cost_84d, 0)", says="last 28 days over the mean of 84",
+            unit="ratio"),
+    derived("week_trend", "(cost_7d - cost_7d_21_days_ago) / nullif(cost_28d, 0)",
+            says="change over three weeks, over 28 days", unit="share"),
+    derived("lowest_week_ratio_28d", "4 * lowest_week_28d / nullif(cost_28d, 0)",
+            says="lowest week over the mean week, 28 days", unit="ratio"),
+    derived("lowest_week_ratio_84d", "12 * lowest_week_84d / nullif(cost_84d, 0)",
+            says="lowest week over the mean week, 84 days", unit="ratio"),
     derived("lowest_of_quarter_ratio", "4 * lowest_week_84d / nullif(cost_28d, 0)",
             says="lowest week of 84 days over the mean week of 28", unit="ratio"),
     derived("highest_week_ratio_84d", "4 * highest_week_84d / nullif(cost_28d, 0)",
             says="highest week of 84 days over the mean week of 28", unit="ratio"),
-    derived("cost_variation_28d", "28 * cost_deviation_28d / nullif(cost_28d, 0)", says="deviation over mean, 28 days", unit="ratio"),
-    derived("job_share_28d", "job_cost_28d / nullif(cost_28d, 0)", says="share of jobs in the cost, 28 days", unit="share"),
-    derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days", unit="share"),
+    derived("cost_variation_28d", "28 * cost_deviation_28d / nullif(cost_28d, 0)",
+            says="deviation over mean, 28 days", unit="ratio"),
+    derived("job_share_28d", "job_cost_28d / nullif(cost_28d, 0)", says="share of jobs in the cost, 28 days",
+            unit="share"),
+    derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days",
+            unit="share"),
     derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) {w}, 0)", window=MONTH,
             says="cost of 28 days over the configured monthly budget", unit="ratio"),
-    derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month", unit="days"),
+    derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month",
+            unit="days"),
     derived("day_of_year", "dayofyear(usage_date)", says="day of the year", unit="days"),
     derived("fleet_week_over_month", "4 * sum(cost_7d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
             says="last week over the mean week, all workspaces together", unit="ratio"),
@@ -160,7 +184,8 @@ class CostFeatures(DailyFeatures):
         from pyspark.sql import functions as F
 
         items = usage(gold).groupBy(*WORKSPACE, "day", "item").agg(*map(F.expr, ITEM))
-        past = f"OVER (PARTITION BY workspace_id, item ORDER BY unix_date(day) RANGE BETWEEN {ITEM_PAST} PRECEDING AND 1 PRECEDING)"
+        frame = f"RANGE BETWEEN {ITEM_PAST} PRECEDING AND 1 PRECEDING"
+        past = f"OVER (PARTITION BY workspace_id, item ORDER BY unix_date(day) {frame})"
         known = items.selectExpr("*", f"max(booked) {past} AS highest").selectExpr(
             "*",
             "greatest(booked - coalesce(highest, 0), 0) AS jump",

@@ -96,8 +96,9 @@ def _by_day(start: Ints, end: Ints, days: int) -> tuple[Floats, Ints, Ints]:
     begins, ends = np.maximum(start[run], day * DAY), np.minimum(end[run], (day + 1) * DAY)
     kept = day < days
     day, begins, ends = day[kept], begins[kept], ends[kept]
-    hours = np.bincount(day, weights=(ends - begins) / HOUR, minlength=days)
-    first, last = (np.arange(1, days + 1)) * DAY, np.arange(days) * DAY
+    hours: Floats = np.bincount(day, weights=(ends - begins) / HOUR, minlength=days)
+    midnights: Ints = np.arange(days + 1, dtype=np.int64) * DAY
+    first, last = midnights[1:].copy(), midnights[:-1].copy()
     np.minimum.at(first, day, begins)
     np.maximum.at(last, day, ends)
     return hours, first, last
