@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 STEADY = 0.8
 WEEK = 7
-JUMPS = (
-    "cost_weekday_z", "over_weekday", "cost_rise", "largest_jump_share", "jumps_share", "new_item_share", "job_rise",
-    "warehouse_rise", "all_purpose_rise",
-)  # fmt: skip
+JUMPS = ("cost_weekday_z", "jump_size", "lone_jump_size", "lone_weekday_jump_size", "hours_jump_size")
 LEVELS = (
     "cost", "cost_3d", "cost_7d", "cost_28d", "cost_84d", "cost_7d_7_days_ago", "cost_7d_14_days_ago",
     "cost_7d_21_days_ago", "cost_7d_23_days_ago", "weekday_median_7d", "items_7d", "items_28d", "cost_deviation_28d",
@@ -46,6 +43,10 @@ ALL_PURPOSE = (
     "days_since_jobs_compute", "days_seen", "cost_per_used_day_28d", "failed_share_28d", "week_over_month",
     "all_purpose_week_over_month", "all_purpose_share_28d", "workspace_all_purpose_share", "workspace_leaving_jobs",
     "share_of_workspace", "weekday_sin", "weekday_cos",
+)  # fmt: skip
+SHARES = (
+    "share_7d", "share_14d", "share_28d", "share_84d", "share_28d_before", "share_trend", "share_of_items_7d",
+    "centres", "days_seen", "days_since_seen",
 )  # fmt: skip
 NAMED = (
     "job_name", "cost_28d", "all_purpose_share_28d", "used_days_28d", "runs_28d", "run_seconds_28d",
@@ -161,7 +162,7 @@ class ChargebackAttribution(RegressionTrainer):
         label_says="share of tagged, non-negative net workspace cost used in (t, t+28]",
         unit="workspace-cost_center-day",
         algorithm=Algorithm.GRADIENT_BOOSTING,
-        lookups=(Lookup(table="cost_allocation_features"),),
+        lookups=(Lookup(table="cost_allocation_features", columns=SHARES),),
         horizon=days(28),
         baseline=FromFeature(columns=("share_28d",)),
         needs=TAGGED,
@@ -190,8 +191,8 @@ class ChargebackAttribution(RegressionTrainer):
         return or_nothing(whole, spending, CENTER, self.spec.horizon, as_of)
 
     def estimator(self) -> Any:
-        """Boosted trees."""
-        return boosted_regression()
+        """Small, slow trees on half of the columns: shares move little, and each leaf must not be one cost centre."""
+        return boosted_regression(max_iter=300, min_samples_leaf=200, max_leaf_nodes=8, max_features=0.5)
 
 
 class CommitmentRecommender(ClassificationTrainer):

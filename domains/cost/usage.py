@@ -56,6 +56,11 @@ def _read(gold: GoldView) -> DataFrame:
             "CAST(list_cost AS double) AS cost",
             "coalesce(record_type IN ('RETRACTION', 'RESTATEMENT'), false) AS corrects",
             # Units are never added up: quantities are read of DBU records alone, costs of all.
+            # What is stored or transferred has no hours of its own.
+            "CASE WHEN coalesce(usage_metadata_job_id, usage_metadata_warehouse_id, usage_metadata_cluster_id)"
+            " IS NOT NULL"
+            " THEN (unix_seconds(usage_end_time) - unix_seconds(usage_start_time)) / 3600 END AS hours",
+            # Units are never added up: quantities are read of DBU records alone, costs of all.
             "CASE WHEN usage_unit = 'DBU' THEN CAST(usage_quantity AS double) END AS dbu",
         )
         .withColumn("all_purpose", F.coalesce(all_purpose, F.expr("false")))

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 WEEK, MONTH, TWO_MONTHS, QUARTER = days(7), days(28), days(56), days(84)
 SAME_WEEKDAY = (7, 14, 21, 28, 35, 42, 49, 56)
 LAGS = ", ".join(f"booked_{n}_days_ago" for n in SAME_WEEKDAY)
-ITEM_PAST = 35
-"""Days of an item's past that a jump must exceed: longer than a month, so that what closes the books is usual."""
+ITEM_PAST, ITEM_GAP = 42, 8
+"""A jump must exceed an item's past from so many days ago until so many: longer than a month, so that what closes
+the books is usual; without the last week, so that a spike of several days is a jump on each of them."""
+RISE_PAST = days(35)
 DBU = ("fact_usage.usage_unit", "fact_usage.usage_quantity")
 WAREHOUSE = ("fact_usage.usage_metadata_warehouse_id",)
 JOBS = ("fact_usage.usage_metadata_job_id",)
+SPAN = ("fact_usage.usage_start_time", "fact_usage.usage_end_time")
 MONEY = "list price"
 
 
@@ -34,7 +37,13 @@ def amount(name: str, sql: str, *, says: str, unit: str = MONEY, needs: tuple[st
 def rise(name: str, of: str, *, says: str) -> Feature:
     """Declare by how much today exceeds the highest of the 35 days before, over the usual cost of a day."""
     sql = f"greatest({of} - max({of}) {{past}}, 0) / nullif(abs(booked_mean_past), 0)"
-    return derived(name, sql, window=days(ITEM_PAST), says=says, unit="days of usual cost")
+    return derived(name, sql, window=RISE_PAST, says=says, unit="days of usual cost")
+
+
+def jump(name: str, amount_sql: str, *, says: str) -> Feature:
+    """Declare a jump in usual days of the workspace, on a log scale; 0 where there is none."""
+    sql = f"ln(1 + greatest({amount_sql}, 0) / nullif(abs(booked_mean_past), 0))"
+    return derived(name, sql, says=says, unit="log days of usual cost")
 
 
 DAY = (
@@ -56,9 +65,13 @@ DAY = (
     amount("items", "count_if(booked > 0)", says="jobs, warehouses, clusters and SKUs that cost something",
             unit="items"),
     amount("top_item_cost", "max(booked)", says="cost of the dearest job, warehouse, cluster or SKU"),
-    amount("largest_jump", "max(jump)", says="most that one item exceeds its own highest day of the 35 before"),
-    amount("jumps", "sum(jump)", says="sum of what items exceed their own highest day of the 35 before"),
-    amount("new_item_cost", "sum(new_cost)", says="cost of items not seen in the 35 days before"),
+    amount("largest_jump", "max(jump)", says="most that an item exceeds its highest day, 8 to 42 days before"),
+    amount("jumps", "sum(jump)", says="sum of what items exceed their highest day, 8 to 42 days before"),
+    amount("largest_weekday_jump", "max(weekday_jump)", says="the same against the item's same weekdays"),
+    amount("weekday_jumps", "sum(weekday_jump)", says="sum of the same against the items' same weekdays"),
+    amount("largest_hours_jump", "max(hours_jump)", says="most that an item runs longer than on its longest day",
+           unit="hours", needs=SPAN),
+    amount("new_item_cost", "sum(new_cost)", says="cost of items not seen in the 42 days before"),
     daily("budget", "max(budget)", says="configured monthly budget", unit=MONEY),
 )  # fmt: skip
 
@@ -100,6 +113,12 @@ PAST = (
             unit="days of usual cost"),
     derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)",
             says="cost of new items, in usual days", unit="days of usual cost"),
+    jump("jump_size", "largest_jump", says="largest jump of an item, in usual days of the workspace"),
+    jump("lone_jump_size", "2 * largest_jump - jumps", says="largest jump less all others: what nothing else explains"),
+    jump("lone_weekday_jump_size", "2 * largest_weekday_jump - weekday_jumps",
+         says="largest jump against the same weekdays, less all others"),
+    derived("hours_jump_size", "ln(1 + largest_hours_jump)", says="longest run beyond an item's longest day",
+            unit="log hours"),
     derived("top_item_share", "top_item_cost / nullif(booked, 0)", says="share of the dearest item", unit="share"),
     rise("cost_rise", "booked", says="rise of the whole above its highest recent day"),
     rise("job_rise", "job_cost", says="rise of jobs above their highest recent day"),
@@ -184,12 +203,12 @@ class CostFeatures(DailyFeatures):
         from pyspark.sql import functions as F
 
         items = usage(gold).groupBy(*WORKSPACE, "day", "item").agg(*map(F.expr, ITEM))
-        frame = f"RANGE BETWEEN {ITEM_PAST} PRECEDING AND 1 PRECEDING"
-        past = f"OVER (PARTITION BY workspace_id, item ORDER BY unix_date(day) {frame})"
-        known = items.selectExpr("*", f"max(booked) {past} AS highest").selectExpr(
+        known = items.selectExpr("*", *PAST_OF_ITEM).selectExpr(
             "*",
             "greatest(booked - coalesce(highest, 0), 0) AS jump",
-            "CASE WHEN highest IS NULL THEN booked END AS new_cost",
+            "greatest(booked - coalesce(highest_of_weekday, 0), 0) AS weekday_jump",
+            "greatest(hours - coalesce(longest, 0), 0) AS hours_jump",
+            "CASE WHEN seen = 0 THEN booked END AS new_cost",
         )
         budgets = gold.options(CostOptions).budgets
         pairs = [F.lit(part) for pair in budgets.items() for part in pair]
@@ -203,6 +222,7 @@ ITEM = (
     "sum(CASE WHEN corrects THEN cost END) AS corrections",
     "sum(CASE WHEN NOT corrects AND cost < 0 THEN cost END) AS credits",
     "sum(dbu) AS dbu",
+    "max(CASE WHEN NOT corrects THEN hours END) AS hours",
     "sum(CASE WHEN job_id IS NOT NULL AND NOT corrects THEN cost END) AS job_cost",
     "sum(CASE WHEN warehouse_id IS NOT NULL AND NOT corrects THEN cost END) AS warehouse_cost",
     "sum(CASE WHEN all_purpose AND NOT corrects THEN cost END) AS all_purpose_cost",
@@ -210,4 +230,15 @@ ITEM = (
     "count(*) AS records",
     "count_if(cost IS NULL) AS unpriced",
     "sum(CASE WHEN cost IS NULL THEN dbu END) AS unpriced_dbu",
+)
+_ITEM = (
+    "OVER (PARTITION BY workspace_id, item{more} ORDER BY unix_date(day)"
+    " RANGE BETWEEN {since} PRECEDING AND {until} PRECEDING)"
+)
+_EVERY_DAY = _ITEM.format(more="", since=ITEM_PAST, until=ITEM_GAP)
+PAST_OF_ITEM = (
+    f"max(booked) {_EVERY_DAY} AS highest",
+    f"max(hours) {_EVERY_DAY} AS longest",
+    f"max(booked) {_ITEM.format(more=', weekday(day)', since=ITEM_PAST, until=7)} AS highest_of_weekday",
+    f"count(*) {_ITEM.format(more='', since=ITEM_PAST, until=1)} AS seen",
 )

@@ -96,7 +96,8 @@ def _by_day(start: Ints, end: Ints, days: int) -> tuple[Floats, Ints, Ints]:
     begins, ends = np.maximum(start[run], day * DAY), np.minimum(end[run], (day + 1) * DAY)
     kept = day < days
     day, begins, ends = day[kept], begins[kept], ends[kept]
-    hours: Floats = np.bincount(day, weights=(ends - begins) / HOUR, minlength=days)
+    hours = np.zeros(days)
+    np.add.at(hours, day, (ends - begins) / HOUR)
     midnights: Ints = np.arange(days + 1, dtype=np.int64) * DAY
     first, last = midnights[1:].copy(), midnights[:-1].copy()
     np.minimum.at(first, day, begins)
