@@ -75,7 +75,7 @@ def savings(gold: GoldView) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    pairs = gold.options(CostOptions).sku_pairs
+    pairs = gold.options(CostOptions).sku_pairs or {"": ""}  # a map without entries would have no type
     names = F.create_map(*(F.lit(name) for pair in pairs.items() for name in pair))
     prices = gold.fact_list_prices.selectExpr("sku_name", "price_start_time AS at", "CAST(pricing_default AS double) p")
     ours = prices.where(F.col("sku_name").isin(list(pairs))).withColumn("jobs_sku", names[F.col("sku_name")])
