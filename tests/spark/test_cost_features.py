@@ -126,13 +126,17 @@ def within(rows, number, span, when=known):
     return [row for row in rows if number - span < when(row) <= number]
 
 
-def table(builder, gold, keys):
-    rows = (
-        builder()
-        .features(gold, Days(None, LAST))
-        .select(*builder.table.primary_key, *[c.name for c in builder.table.features])
-    )
-    return {(*(row[key] for key in keys), (row["usage_date"] - FIRST).days): row for row in rows.toLocalIterator()}
+def table(builder, gold):
+    """Features by keys and number of the day."""
+    keys, names = builder.table.keys, [*builder.table.primary_key, *(c.name for c in builder.table.features)]
+    rows = builder().features(gold, Days(None, LAST)).select(*names).collect()
+    return {(*(row[key] for key in keys), (row["usage_date"] - FIRST).days): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def built(gold):
+    """The three feature tables: planning them takes longer than computing them, so each is built once."""
+    return {builder: table(builder, gold) for builder in (CostFeatures, CostJobFeatures, CostAllocationFeatures)}
 
 
 def same(found, expected):
@@ -141,8 +145,8 @@ def same(found, expected):
     return found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_workspace_features_equal_their_twin(gold, records):
-    found = table(CostFeatures, gold, ["workspace_id"])
+def test_workspace_features_equal_their_twin(built, records):
+    found = built[CostFeatures]
     assert max(number for workspace, number in found if workspace == "w0") == COUNT - 1
     for (workspace, number), row in found.items():
         ours = [r for r in records if r["workspace_id"] == workspace]
@@ -168,8 +172,8 @@ def test_workspace_features_equal_their_twin(gold, records):
         assert same(row.cost_weekday_z, (money(now) - middle) / scale if scale else None)
 
 
-def test_an_item_jumps_above_its_own_past(gold, records):
-    found = table(CostFeatures, gold, ["workspace_id"])
+def test_an_item_jumps_above_its_own_past(built, records):
+    found = built[CostFeatures]
     items = defaultdict(lambda: defaultdict(float))
     for row in records:
         item = row["workspace_id"], row["usage_metadata_job_id"] or "wh"
@@ -184,8 +188,8 @@ def test_an_item_jumps_above_its_own_past(gold, records):
         assert same(row.jumps, sum(jumps))
 
 
-def test_job_features_equal_their_twin(gold, records):
-    found = table(CostJobFeatures, gold, ["workspace_id", "job_id"])
+def test_job_features_equal_their_twin(built, records):
+    found = built[CostJobFeatures]
     names = {("w0", "j1"): lambda n: "old" if n < 20 else ("" if n < 33 else "new"),
              ("w0", "j2"): lambda n: "" if n < 10 else "late", ("w1", "j1"): lambda _: ""}  # fmt: skip
     for (workspace, job, number), row in found.items():
@@ -200,8 +204,8 @@ def test_job_features_equal_their_twin(gold, records):
     assert {key[:2] for key in found} == set(names)
 
 
-def test_shares_of_cost_centres_equal_their_twin(gold, records):
-    found = table(CostAllocationFeatures, gold, ["workspace_id", "cost_center"])
+def test_shares_of_cost_centres_equal_their_twin(built, records):
+    found = built[CostAllocationFeatures]
     assert {key[1] for key in found} == {"a", "b"}
     for (workspace, name, number), row in found.items():
         spent = defaultdict(float)
@@ -211,12 +215,9 @@ def test_shares_of_cost_centres_equal_their_twin(gold, records):
         assert same(row.share_28d, max(spent[name], 0) / whole if whole else None)
 
 
-def test_a_past_day_does_not_change_when_later_days_arrive(gold):
-    for builder in (CostFeatures, CostJobFeatures, CostAllocationFeatures):
-        keys = builder.table.keys
-        whole = table(builder, gold, keys)
-        cut = table(builder, gold.until(day(52)), keys)
-        cut = {key: row for key, row in cut.items() if key[-1] <= 52}
+def test_a_past_day_does_not_change_when_later_days_arrive(built, gold):
+    for builder, whole in built.items():
+        cut = {key: row for key, row in table(builder, gold.until(day(52))).items() if key[-1] <= 52}
         assert cut.keys() == {key for key in whole if key[-1] <= 52}
         for key, row in cut.items():
             for name, value in row.asDict().items():
