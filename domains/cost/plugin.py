@@ -14,17 +14,39 @@ if TYPE_CHECKING:
 
 @hookimpl
 def feature_builders() -> list[type[FeatureBuilder]]:
-    """Return the builders of the feature tables."""
-    return []
+    """Return the builders of the three feature tables."""
+    from domains.cost.allocation_features import CostAllocationFeatures
+    from domains.cost.job_features import CostJobFeatures
+    from domains.cost.workspace_features import CostFeatures
+
+    return [CostFeatures, CostJobFeatures, CostAllocationFeatures]
 
 
 @hookimpl
 def model_trainers() -> list[type[ModelTrainer]]:
-    """Return the trainers."""
-    return []
+    """Return the six trainers."""
+    from domains.cost import trainers
+
+    return [
+        trainers.CostAnomalyDetector,
+        trainers.BudgetForecaster,
+        trainers.JobCostOptimizer,
+        trainers.ChargebackAttribution,
+        trainers.CommitmentRecommender,
+        trainers.TagRecommender,
+    ]
 
 
 @hookimpl
 def batch_scorers() -> list[type[BatchScorer]]:
     """Return one scorer per model."""
-    return []
+    from domains.cost import scorers
+
+    return [
+        scorers.CostAnomalyScorer,
+        scorers.BudgetScorer,
+        scorers.JobCostScorer,
+        scorers.ChargebackScorer,
+        scorers.CommitmentScorer,
+        scorers.TagScorer,
+    ]

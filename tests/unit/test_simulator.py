@@ -89,7 +89,7 @@ def test_same_arguments_write_the_same_bytes(tmp_path):
     for name in FAMILIES:
         one, two, other = ((tmp_path / folder / f"{name}.parquet").read_bytes() for folder in "abc")
         assert one == two
-        assert one != other
+        assert one != other or name == "fact_list_prices"  # the price list is the same in every world
 
 
 def test_a_table_written_alone_is_the_same(tmp_path, gold):
@@ -265,6 +265,8 @@ def arrow(kind):
     """The Arrow type of a Spark type, written down a second time on purpose."""
     if kind.startswith("ARRAY<"):
         return pa.list_(arrow(kind[6:-1]))
+    if kind.startswith("DECIMAL("):
+        return pa.decimal128(*map(int, kind[8:-1].split(",")))
     if kind.startswith("MAP<"):
         key, value = kind[4:-1].split(",")
         return pa.map_(arrow(key), arrow(value))

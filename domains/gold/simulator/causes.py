@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.simulator.people import people_incidents, swap_incidents
+from domains.gold.simulator.spend import spend_incidents
 from domains.gold.simulator.tables import table_incidents
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ CAUSES: Mapping[str, Callable[[World], Iterable[Incident]]] = {
     "accounts": lambda world: (i for found in people_incidents(world).values() for i in found),
     "swapped days": swap_incidents,
     "tables": lambda world: (i for found in table_incidents(world).values() for i in found),
+    "spending": spend_incidents,
 }
 """A table family with incidents of its own names here what draws them."""
 

@@ -12,8 +12,10 @@ from domains.gold.simulator.audit_logs import fact_audit_logs
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
 from domains.gold.simulator.lineage import fact_table_lineage
+from domains.gold.simulator.skus import fact_list_prices
 from domains.gold.simulator.slices import fact_job_run_timeline
 from domains.gold.simulator.snapshots import information_schema_columns, table_snapshots
+from domains.gold.simulator.usage import fact_usage
 from domains.gold.simulator.world import World, build_world
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "table_snapshots": table_snapshots,
     "incident_truth": incident_truth,
     "fact_audit_logs": fact_audit_logs,
+    "fact_usage": fact_usage,
+    "fact_list_prices": fact_list_prices,
 }
 """All simulated tables. A new one: declare it in the contract, write a function from world to rows, name it here."""
 

@@ -1,0 +1,244 @@
+"""What each workspace spends by day, against its own past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domains.cost.options import CostOptions
+from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
+from framework.features import DailyFeatures
+from framework.formulas import calendar, daily, derived, lagged, mean, nearest_rank, total
+from framework.spec import Feature, TableSpec, days
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+WEEK, MONTH, TWO_MONTHS, QUARTER = days(7), days(28), days(56), days(84)
+SAME_WEEKDAY = (7, 14, 21, 28, 35, 42, 49, 56)
+LAGS = ", ".join(f"booked_{n}_days_ago" for n in SAME_WEEKDAY)
+ITEM_PAST, ITEM_GAP = 42, 8
+"""A jump must exceed an item's past from so many days ago until so many: longer than a month, so that what closes
+the books is usual; without the last week, so that a spike of several days is a jump on each of them."""
+RISE_PAST = days(35)
+DBU = ("fact_usage.usage_unit", "fact_usage.usage_quantity")
+WAREHOUSE = ("fact_usage.usage_metadata_warehouse_id",)
+JOBS = ("fact_usage.usage_metadata_job_id",)
+SPAN = ("fact_usage.usage_start_time", "fact_usage.usage_end_time")
+MONEY = "list price"
+
+
+def amount(name: str, sql: str, *, says: str, unit: str = MONEY, needs: tuple[str, ...] = ()) -> Feature:
+    """Declare a sum of the day's records that is 0 on a silent day."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs)
+
+
+def rise(name: str, of: str, *, says: str) -> Feature:
+    """Declare by how much today exceeds the highest of the 35 days before, over the usual cost of a day."""
+    sql = f"greatest({of} - max({of}) {{past}}, 0) / nullif(abs(booked_mean_past), 0)"
+    return derived(name, sql, window=RISE_PAST, says=says, unit="days of usual cost")
+
+
+def jump(name: str, amount_sql: str, *, says: str) -> Feature:
+    """Declare a jump in usual days of the workspace, on a log scale; 0 where there is none."""
+    sql = f"ln(1 + greatest({amount_sql}, 0) / nullif(abs(booked_mean_past), 0))"
+    return derived(name, sql, says=says, unit="log days of usual cost")
+
+
+DAY = (
+    amount("cost", "sum(cost)",
+            says="net list cost of the records that became known, corrections and credits included"),
+    amount("booked", "sum(booked)", says="list cost without corrections"),
+    amount("corrections", "sum(corrections)", says="net of retractions and restatements",
+            needs=("fact_usage.record_type",)),
+    amount("credits", "sum(credits)", says="list cost of records below zero that correct nothing"),
+    amount("dbu", "sum(dbu)", says="DBU used; no other unit is added", unit="DBU", needs=DBU),
+    amount("job_cost", "sum(job_cost)", says="list cost of jobs", needs=JOBS),
+    amount("warehouse_cost", "sum(warehouse_cost)", says="list cost of SQL warehouses", needs=WAREHOUSE),
+    amount("all_purpose_cost", "sum(all_purpose_cost)", says="list cost on all-purpose SKUs",
+            needs=("fact_usage.sku_name",)),
+    amount("tagged_cost", "sum(tagged_cost)", says="list cost that carries the tag", needs=TAGGED),
+    amount("records", "sum(records)", says="billing records", unit="records"),
+    amount("unpriced_records", "sum(unpriced)", says="records without a list cost", unit="records"),
+    amount("unpriced_dbu", "sum(unpriced_dbu)", says="DBU of records without a list cost", unit="DBU", needs=DBU),
+    amount("items", "count_if(booked > 0)", says="jobs, warehouses, clusters and SKUs that cost something",
+            unit="items"),
+    amount("top_item_cost", "max(booked)", says="cost of the dearest job, warehouse, cluster or SKU"),
+    amount("largest_jump", "max(jump)", says="most that an item exceeds its highest day, 8 to 42 days before"),
+    amount("jumps", "sum(jump)", says="sum of what items exceed their highest day, 8 to 42 days before"),
+    amount("largest_weekday_jump", "max(weekday_jump)", says="the same against the item's same weekdays"),
+    amount("weekday_jumps", "sum(weekday_jump)", says="sum of the same against the items' same weekdays"),
+    amount("largest_hours_jump", "max(hours_jump)", says="most that an item runs longer than on its longest day",
+           unit="hours", needs=SPAN),
+    amount("new_item_cost", "sum(new_cost)", says="cost of items not seen in the 42 days before"),
+    daily("budget", "max(budget)", says="configured monthly budget", unit=MONEY),
+)  # fmt: skip
+
+PAST = (
+    *(lagged(f"booked_{n}_days_ago", "booked", by=days(n), says=f"booked {n} days ago",
+            hidden=True) for n in SAME_WEEKDAY),
+    derived(
+        "same_weekday",
+        f"sort_array(filter(array({LAGS}), x -> x IS NOT NULL))",
+        says="booked on the same weekday of the last eight weeks",
+        hidden=True,
+        type="array<double>",
+    ),
+    derived("weekday_median", nearest_rank("same_weekday", 0.5),
+            says="median cost of the same weekday, last eight weeks", unit=MONEY),
+    derived(
+        "weekday_spread",
+        nearest_rank("sort_array(transform(same_weekday, x -> abs(x - weekday_median)))", 0.5),
+        says="median distance from that median",
+        unit=MONEY,
+    ),
+    derived(
+        "cost_weekday_z",
+        # The spread is held above a twentieth of the median, or a very regular workspace would alarm at once.
+        "CASE WHEN size(same_weekday) >= 4 THEN (booked - weekday_median)"
+        " / nullif(greatest(1.4826 * weekday_spread, 0.05 * abs(weekday_median)), 0) END",
+        says="booked cost against the same weekday of the last eight weeks, robust",
+        unit="standard deviations",
+    ),
+    derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+            unit=MONEY),
+    derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
+            says="cost over the mean of the 28 days before", unit="ratio"),
+    derived("over_weekday", "greatest(booked - weekday_median, 0) / nullif(abs(booked_mean_past), 0)",
+            says="what exceeds the weekday's median, in usual days", unit="days of usual cost"),
+    derived("largest_jump_share", "largest_jump / nullif(abs(booked_mean_past), 0)",
+            says="largest jump of an item, in usual days", unit="days of usual cost"),
+    derived("jumps_share", "jumps / nullif(abs(booked_mean_past), 0)", says="jumps of all items, in usual days",
+            unit="days of usual cost"),
+    derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)",
+            says="cost of new items, in usual days", unit="days of usual cost"),
+    jump("jump_size", "largest_jump", says="largest jump of an item, in usual days of the workspace"),
+    jump("lone_jump_size", "2 * largest_jump - jumps", says="largest jump less all others: what nothing else explains"),
+    jump("lone_weekday_jump_size", "2 * largest_weekday_jump - weekday_jumps",
+         says="largest jump against the same weekdays, less all others"),
+    derived("hours_jump_size", "ln(1 + largest_hours_jump)", says="longest run beyond an item's longest day",
+            unit="log hours"),
+    derived("top_item_share", "top_item_cost / nullif(booked, 0)", says="share of the dearest item", unit="share"),
+    rise("cost_rise", "booked", says="rise of the whole above its highest recent day"),
+    rise("job_rise", "job_cost", says="rise of jobs above their highest recent day"),
+    rise("warehouse_rise", "warehouse_cost", says="rise of SQL warehouses above their highest recent day"),
+    rise("all_purpose_rise", "all_purpose_cost", says="rise of all-purpose compute above its highest recent day"),
+)  # fmt: skip
+
+LEVELS = (
+    total("cost_3d", "cost", window=days(3), says="net cost, last 3 days", unit=MONEY),
+    total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
+    total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
+    total("cost_84d", "cost", window=QUARTER, says="net cost, last 84 days", unit=MONEY),
+    total("job_cost_28d", "job_cost", window=MONTH, says="cost of jobs, last 28 days", unit=MONEY),
+    total("tagged_cost_28d", "tagged_cost", window=MONTH, says="tagged cost, last 28 days", unit=MONEY),
+    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+            unit="records"),
+    mean("items_7d", "items", window=WEEK, says="items that cost something a day, last 7 days", unit="items"),
+    mean("items_28d", "items", window=MONTH, says="items that cost something a day, last 28 days", unit="items"),
+    derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH,
+            says="deviation of daily cost, 28 days", unit=MONEY),
+    *(
+        lagged(f"cost_7d_{n}_days_ago", "cost_7d", by=days(n), says=f"cost of seven days, {n} days ago", unit=MONEY)
+        for n in (7, 14, 21, 23)  # the last is the coming week, one month earlier
+    ),
+    derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK,
+            says="sum of the weekdays' medians, last 7 days", unit=MONEY),
+    derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28",
+            unit=MONEY),
+    derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84",
+            unit=MONEY),
+    derived("highest_week_84d", "max(cost_7d) {w}", window=days(78),
+            says="highest seven days within the last 84", unit=MONEY),
+)  # fmt: skip
+
+SHAPE = (
+    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)",
+            says="last week over the mean week of 28 days", unit="ratio"),
+    derived("month_over_quarter", "3 * cost_28d / nullif(cost_84d, 0)", says="last 28 days over the mean of 84",
+            unit="ratio"),
+    derived("week_trend", "(cost_7d - cost_7d_21_days_ago) / nullif(cost_28d, 0)",
+            says="change over three weeks, over 28 days", unit="share"),
+    derived("lowest_week_ratio_28d", "4 * lowest_week_28d / nullif(cost_28d, 0)",
+            says="lowest week over the mean week, 28 days", unit="ratio"),
+    derived("lowest_week_ratio_84d", "12 * lowest_week_84d / nullif(cost_84d, 0)",
+            says="lowest week over the mean week, 84 days", unit="ratio"),
+    derived("lowest_of_quarter_ratio", "4 * lowest_week_84d / nullif(cost_28d, 0)",
+            says="lowest week of 84 days over the mean week of 28", unit="ratio"),
+    derived("highest_week_ratio_84d", "4 * highest_week_84d / nullif(cost_28d, 0)",
+            says="highest week of 84 days over the mean week of 28", unit="ratio"),
+    derived("cost_variation_28d", "28 * cost_deviation_28d / nullif(cost_28d, 0)",
+            says="deviation over mean, 28 days", unit="ratio"),
+    derived("job_share_28d", "job_cost_28d / nullif(cost_28d, 0)", says="share of jobs in the cost, 28 days",
+            unit="share"),
+    derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days",
+            unit="share"),
+    derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) {w}, 0)", window=MONTH,
+            says="cost of 28 days over the configured monthly budget", unit="ratio"),
+    derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month",
+            unit="days"),
+    derived("day_of_year", "dayofyear(usage_date)", says="day of the year", unit="days"),
+    derived("fleet_week_over_month", "4 * sum(cost_7d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
+            says="last week over the mean week, all workspaces together", unit="ratio"),
+    *calendar("usage_date"),
+)  # fmt: skip
+
+
+class CostFeatures(DailyFeatures):
+    """One row per workspace and day."""
+
+    reach = ITEM_PAST
+    table = TableSpec(
+        name="cost_features",
+        says="One row per workspace and day; a record counts on the day on which it became known.",
+        keys=WORKSPACE,
+        time="usage_date",
+        needs=COST,
+        columns=(*DAY, *PAST, *LEVELS, *SHAPE),
+    )
+
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return the day's cost of each job, warehouse, cluster or SKU, beside its own past."""
+        from pyspark.sql import functions as F
+
+        items = usage(gold).groupBy(*WORKSPACE, "day", "item").agg(*map(F.expr, ITEM))
+        known = items.selectExpr("*", *PAST_OF_ITEM).selectExpr(
+            "*",
+            "greatest(booked - coalesce(highest, 0), 0) AS jump",
+            "greatest(booked - coalesce(highest_of_weekday, 0), 0) AS weekday_jump",
+            "greatest(hours - coalesce(longest, 0), 0) AS hours_jump",
+            "CASE WHEN seen = 0 THEN booked END AS new_cost",
+        )
+        budgets = gold.options(CostOptions).budgets
+        pairs = [F.lit(part) for pair in budgets.items() for part in pair]
+        budget = F.create_map(*pairs)[F.col("workspace_id")] if pairs else F.lit(None)
+        return known.withColumn("budget", budget.cast("double"))
+
+
+ITEM = (
+    "sum(cost) AS cost",
+    "coalesce(sum(CASE WHEN NOT corrects THEN cost END), 0) AS booked",
+    "sum(CASE WHEN corrects THEN cost END) AS corrections",
+    "sum(CASE WHEN NOT corrects AND cost < 0 THEN cost END) AS credits",
+    "sum(dbu) AS dbu",
+    "max(CASE WHEN NOT corrects THEN hours END) AS hours",
+    "sum(CASE WHEN job_id IS NOT NULL AND NOT corrects THEN cost END) AS job_cost",
+    "sum(CASE WHEN warehouse_id IS NOT NULL AND NOT corrects THEN cost END) AS warehouse_cost",
+    "sum(CASE WHEN all_purpose AND NOT corrects THEN cost END) AS all_purpose_cost",
+    "sum(CASE WHEN cost_center IS NOT NULL THEN cost END) AS tagged_cost",
+    "count(*) AS records",
+    "count_if(cost IS NULL) AS unpriced",
+    "sum(CASE WHEN cost IS NULL THEN dbu END) AS unpriced_dbu",
+)
+_ITEM = (
+    "OVER (PARTITION BY workspace_id, item{more} ORDER BY unix_date(day)"
+    " RANGE BETWEEN {since} PRECEDING AND {until} PRECEDING)"
+)
+_EVERY_DAY = _ITEM.format(more="", since=ITEM_PAST, until=ITEM_GAP)
+PAST_OF_ITEM = (
+    f"max(booked) {_EVERY_DAY} AS highest",
+    f"max(hours) {_EVERY_DAY} AS longest",
+    f"max(booked) {_ITEM.format(more=', weekday(day)', since=ITEM_PAST, until=7)} AS highest_of_weekday",
+    f"count(*) {_ITEM.format(more='', since=ITEM_PAST, until=1)} AS seen",
+)
