@@ -274,6 +274,7 @@ def arrow(kind):
         "TIMESTAMP": pa.timestamp("us", tz="UTC"),
         "BIGINT": pa.int64(),
         "INT": pa.int32(),
+        "BOOLEAN": pa.bool_(),
     }[kind]
 
 

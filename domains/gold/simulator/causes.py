@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.simulator.people import people_incidents, swap_incidents
+from domains.gold.simulator.warehouses import query_incidents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ CAUSES: Mapping[str, Callable[[World], Iterable[Incident]]] = {
     "platform and jobs": lambda world: world.incidents,
     "accounts": lambda world: (i for found in people_incidents(world).values() for i in found),
     "swapped days": swap_incidents,
+    "slow statements": query_incidents,
 }
 """A table family with incidents of its own names here what draws them."""
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from domains.gold.contract import TABLES
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
+from domains.gold.simulator.queries import dim_warehouse, fact_query_history, fact_warehouse_events
 from domains.gold.simulator.slices import fact_job_run_timeline
 from domains.gold.simulator.world import World, build_world
 
@@ -23,6 +24,9 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "fact_job_run_timeline": fact_job_run_timeline,
     "dim_job": dim_job,
     "dim_cluster": dim_cluster,
+    "fact_query_history": fact_query_history,
+    "fact_warehouse_events": fact_warehouse_events,
+    "dim_warehouse": dim_warehouse,
     "incident_truth": incident_truth,
 }
 """All simulated tables. A new one: declare it in the contract, write a function from world to rows, name it here."""
