@@ -35,6 +35,7 @@ class Served:
         is_fallback: True if a dummy stands in.
         training_run_id: MLflow run that trained it.
         outputs: Output columns with their Spark types.
+        classes: Names of the classes of a multi-class version.
         facts: The version's tags.
     """
 
@@ -44,6 +45,7 @@ class Served:
     is_fallback: bool
     training_run_id: str
     outputs: tuple[tuple[str, str], ...]
+    classes: tuple[str, ...]
     facts: dict[str, str]
 
     @property
@@ -126,6 +128,7 @@ class ModelRegistry:
                     is_fallback=version.tags.get("fallback") == "true",
                     training_run_id=version.run_id or "",
                     outputs=tuple((n, t) for n, t in json.loads(version.tags["outputs"])),
+                    classes=tuple(json.loads(version.tags.get("classes", "[]"))),
                     facts=dict(version.tags),
                 )
         return None
@@ -248,5 +251,6 @@ def _version_tags(
         "provisional": flag(fitted.fallback or unjudged_anomaly),
         "reason": result.reason[:4_000],
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
+        "classes": json.dumps(fitted.served.get("classes", [])),
         "result": json.dumps(dataclasses.asdict(result)),
     }

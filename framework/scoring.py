@@ -13,7 +13,7 @@ from framework.errors import LabelError, ScoringError
 from framework.guard import check_subclass
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
-from framework.stores.frames import count, finish, stamp
+from framework.stores.frames import count, finish, share_out, stamp
 
 if TYPE_CHECKING:
     from framework.gold import GoldView
@@ -35,6 +35,8 @@ class BatchScorer(ABC):
 
     model: ClassVar[str]
     where: ClassVar[tuple[tuple[str, str, float], ...]] = ()
+    shares_of: ClassVar[tuple[str, ...]] = ()
+    """Keys within which the day's forecasts are shares of one whole: they are divided by their sum."""
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
         """Check the subclass once, when it is created."""
@@ -81,17 +83,7 @@ class BatchScorer(ABC):
             _refuse_columns(keys, grain, self.model)
         else:
             keys = runtime.rows_of_day(grain, as_of, columns=grain.primary_key, where=self.where)
-        moment = runtime.clock.now()
-        stamped = stamp(
-            keys,
-            constants=_constants(runtime, served, as_of, moment, trainer.spec, grain),
-            shifts={} if grain.time_type == "date" else _event_targets(grain, trainer.spec),
-        )
-        struct = ",".join(f"{name}:{kind}" for name, kind in served.outputs)
-        scored = runtime.store.score_batch(model_uri=served.uri, df=stamped, result_type=f"struct<{struct}>")
-        rows = finish(
-            scored, keep=_columns(trainer.task, trainer.spec, grain), naming=_naming(trainer.task, trainer.spec)
-        )
+        rows = self._answers(runtime, served, as_of, keys, grain)
         written = runtime.tables.merge(
             runtime.feature_table(f"{trainer.spec.use_case}_predictions"),
             rows,
@@ -108,6 +100,22 @@ class BatchScorer(ABC):
             rows=total,
             version=served.version,
         )
+
+    def _answers(self, runtime: Runtime, served: Served, as_of: date, keys: Frame, grain: TableSpec) -> Frame:
+        """Return the prediction rows of the keys."""
+        trainer = runtime.plugins.trainers[self.model].item
+        spec, task = trainer.spec, trainer.task
+        stamped = stamp(
+            keys,
+            constants=_constants(runtime, served, as_of, runtime.clock.now(), spec, grain),
+            shifts={} if grain.time_type == "date" else _event_targets(grain, spec),
+        )
+        struct = ",".join(f"{name}:{kind}" for name, kind in served.outputs)
+        scored = runtime.store.score_batch(model_uri=served.uri, df=stamped, result_type=f"struct<{struct}>")
+        rows = finish(scored, keep=_columns(task, spec, grain), naming=_naming(task, spec, served))
+        if self.shares_of:
+            rows = share_out(rows, by=[*self.shares_of], columns=_forecasts(spec))
+        return rows
 
 
 def prediction_key(grain: TableSpec) -> list[str]:
@@ -146,16 +154,21 @@ def _columns(task: Task, spec: ModelSpec, grain: TableSpec) -> list[str]:
         Task.BINARY: ["probability", "predicted_class"],
         Task.MULTICLASS: ["probability", "predicted_class", "probabilities"],
         Task.MULTILABEL: ["flags"],
-        Task.REGRESSION: [f"prediction_p{round(q * 100)}" for q in spec.quantiles],
+        Task.REGRESSION: _forecasts(spec)[1:],
     }[task]
     moment = [] if grain.time_type == "date" else [grain.time]
     facts = ["model_name", "model_version", "served_as", "is_fallback", "as_of_date", "target_start", "target_end"]
     return [*grain.keys, *moment, "prediction", *answers, "reasons", *facts, "training_run_id", *reversed(UNIMPORTANT)]
 
 
-def _naming(task: Task, spec: ModelSpec) -> tuple[str, ...]:
+def _forecasts(spec: ModelSpec) -> list[str]:
+    """Return the columns that hold the forecast of a regression, and its quantiles."""
+    return ["prediction", *(f"prediction_p{round(q * 100)}" for q in spec.quantiles)]
+
+
+def _naming(task: Task, spec: ModelSpec, served: Served) -> tuple[str, ...]:
     """Return names for the numbered probabilities of a model with several."""
-    return {Task.MULTICLASS: spec.classes, Task.MULTILABEL: spec.labels}.get(task, ())
+    return {Task.MULTICLASS: served.classes, Task.MULTILABEL: spec.labels}.get(task, ())
 
 
 def _refuse_columns(population: Frame, grain: TableSpec, model: str) -> None:

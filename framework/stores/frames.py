@@ -59,6 +59,36 @@ def finish(frame: Frame, *, keep: Sequence[str], naming: Sequence[str]) -> Frame
     return _finish_spark(frame, keep, naming) if is_spark(frame) else _finish_arrow(_pandas(frame), keep, naming)
 
 
+def share_out(frame: Frame, *, by: Sequence[str], columns: Sequence[str]) -> Frame:
+    """Divide forecasts by the sum of the first column within each group, so that a group's shares add up to 1.
+
+    Args:
+        frame: Arrow or Spark.
+        by: Columns that form the group.
+        columns: The forecast, and its quantiles, which are scaled alike.
+
+    Returns:
+        The frame; a group whose forecasts are all 0 is shared out evenly.
+    """
+    if is_spark(frame):
+        spark: DataFrame = frame  # type: ignore[assignment]
+        group = f"OVER (PARTITION BY {', '.join(by)})"
+        whole, even = f"sum({columns[0]}) {group}", f"1 / count(*) {group}"
+        shares = {c: f"CASE WHEN {whole} = 0 THEN {even} ELSE {c} / {whole} END AS {c}" for c in columns}
+        return spark.selectExpr(*(shares.get(c, c) for c in spark.columns))
+    import numpy as np
+    import pyarrow as pa
+
+    table: pa.Table = frame
+    rows = table.select([*by, *columns]).to_pandas()
+    groups = rows.groupby(list(by))[columns[0]]
+    total, size = groups.transform("sum").to_numpy(), groups.transform("size").to_numpy()
+    for name in columns:
+        shared = np.where(total == 0, 1.0 / size, rows[name].to_numpy(float) / np.where(total == 0, 1.0, total))
+        table = table.set_column(table.column_names.index(name), name, pa.array(shared, pa.float64(), from_pandas=True))
+    return table
+
+
 def count(frame: Frame) -> int:
     """Return the number of rows."""
     return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type]

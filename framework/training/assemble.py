@@ -86,7 +86,7 @@ def lookups(
 
 
 def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec) -> DataFrame:
-    """Check a label frame's columns and cast them: DOUBLE for regression, INT for classes.
+    """Check a label frame's columns and cast them: DOUBLE for regression, INT for classes, text for open classes.
 
     Raises:
         LabelError: If columns are missing or extra.
@@ -100,7 +100,8 @@ def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec)
             where=f"labels of {spec.name}",
             fix="return keys, time, label and label_known_at, and nothing else",
         )
-    kind = "double" if task is Task.REGRESSION else "int"
+    open_classes = task is Task.MULTICLASS and not spec.classes
+    kind = "double" if task is Task.REGRESSION else "string" if open_classes else "int"
     typed = [F.col(k).cast("string") for k in grain.keys]
     typed += [F.col(grain.time).cast(grain.time_type), *(F.col(name).cast(kind) for name in spec.labels)]
     return frame.select(*typed, F.col(KNOWN).cast("timestamp"))
@@ -158,6 +159,8 @@ def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: Ta
     for name, feature in model_features(trainer.spec, runtime).items():
         if feature.type == "double":
             frame[name] = frame[name].astype("float64")
+        elif feature.type == "string":
+            frame[name] = frame[name].fillna("")
         if train[name].notna().any():
             inputs.append(name)
         else:
@@ -168,12 +171,26 @@ def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: Ta
         frame=frame,
         split=split,
         inputs=tuple(inputs),
+        classes=_classes(trainer, frame, split),
         dropped=dropped,
         labels=rows.labels,
         without_features=rows.without_features,
         entity=frame.groupby(list(grain.keys), sort=False).ngroup().to_numpy(),
         seed=runtime.settings.seed,
     )
+
+
+def _classes(trainer: ModelTrainer, frame: pd.DataFrame, split: Split) -> tuple[str, ...]:
+    """Return the class names; open classes are those of the training rows, and their labels become codes."""
+    spec = trainer.spec
+    if trainer.task is not Task.MULTICLASS or spec.classes:
+        return spec.classes
+    label = spec.labels[0]
+    found = tuple(sorted(frame[label].iloc[split.train].dropna().unique()))
+    # A class that training did not see gets a code of its own, which no answer ever gives.
+    code = {name: at for at, name in enumerate(found)}
+    frame[label] = frame[label].map(lambda name: code.get(name, len(found)))
+    return found
 
 
 def _why_null(spec: ModelSpec, runtime: Runtime, name: str) -> str:

@@ -9,7 +9,14 @@ from framework.training.base import SupervisedTrainer
 from framework.training.baseline import baseline_answers
 from framework.training.data import Fitted
 from framework.training.evaluate import evaluate
-from framework.training.fitting import best_threshold, calibrate, importance, reason_outputs, usual_ranges
+from framework.training.fitting import (
+    best_threshold,
+    calibrate,
+    confident_from,
+    importance,
+    reason_outputs,
+    usual_ranges,
+)
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -23,8 +30,9 @@ if TYPE_CHECKING:
 class ClassificationTrainer(SupervisedTrainer, abstract=True):
     """Predicts a class. Two classes by default; set ``task`` for many classes or many labels.
 
-    Many classes: the label is the INT code of one of ``spec.classes``. Many labels: one INT 0/1
-    column per name in ``spec.labels``, each fitted with an estimator of its own.
+    Many classes: the label is the INT code of one of ``spec.classes``, or text where the spec leaves the
+    classes open. Many labels: one INT 0/1 column per name in ``spec.labels``, each fitted with an estimator
+    of its own.
     """
 
     task = Task.BINARY
@@ -48,12 +56,13 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             "importance": weights,
             "threshold": threshold,
             "thresholds": thresholds,
-            "classes": list(self.spec.classes),
+            "classes": list(data.classes),
+            "abstain_below": self._abstain_below(data, estimators),
         }
         return Fitted(
             estimators=estimators,
             served=served,
-            outputs=(*self._outputs(), *reason_outputs(usual)),
+            outputs=(*self._outputs(len(data.classes)), *reason_outputs(usual)),
             evaluation=evaluation,
             fallback=verdict.reason,
             remarks=remarks,
@@ -64,11 +73,14 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         """Judge the held-back answers beside the baseline's."""
         spec, test = self.spec, data.part("test")
         truth = test[list(spec.labels)].to_numpy()
-        baseline = baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, len(spec.classes))
+        classes = len(data.classes)
+        if self.task is Task.MULTICLASS and len(truth):
+            classes = max(classes, int(truth.max()) + 1)  # a class that training did not see: never answered
+        baseline = baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, classes)
         return evaluate(
             self.task,
             truth if self.task is Task.MULTILABEL else truth[:, 0],
-            self._answers(estimators, data),
+            self._answers(estimators, data, classes),
             baseline,
             test["_day"],
             threshold=threshold,
@@ -108,7 +120,15 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         label = self.spec.labels[0] if role == "estimator" else role.removeprefix("label_")
         return best_threshold(data.truth("calibrate", label), _chance(estimator, data.features("calibrate")))
 
-    def _answers(self, estimators: dict[str, Any], data: TrainingData) -> np.ndarray:
+    def _abstain_below(self, data: TrainingData, estimators: dict[str, Any]) -> float:
+        """Return the top probability below which a multi-class model gives no class."""
+        if self.task is not Task.MULTICLASS or not self.spec.confidence:
+            return 0.0
+        rows = data.features("calibrate")
+        truth = data.truth("calibrate", self.spec.labels[0])
+        return confident_from(truth, _by_class(estimators["estimator"], rows, len(data.classes)), self.spec.confidence)
+
+    def _answers(self, estimators: dict[str, Any], data: TrainingData, classes: int) -> np.ndarray:
         """Return held-back probabilities in the shape that the evaluation expects."""
         import numpy as np
 
@@ -117,19 +137,25 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             return _chance(estimators["estimator"], rows)
         if self.task is Task.MULTILABEL:
             return np.column_stack([_chance(e, rows) for e in estimators.values()])
-        estimator = estimators["estimator"]
-        every = np.zeros((len(rows), len(self.spec.classes)))
-        if len(rows):
-            every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(rows)
-        return every
+        return _by_class(estimators["estimator"], rows, classes)
 
-    def _outputs(self) -> tuple[tuple[str, str], ...]:
+    def _outputs(self, classes: int) -> tuple[tuple[str, str], ...]:
         if self.task is Task.BINARY:
             return (("prediction", "double"), ("probability", "double"), ("predicted_class", "string"))
         if self.task is Task.MULTICLASS:
-            each = tuple((f"probability_{at}", "double") for at in range(len(self.spec.classes)))
+            each = tuple((f"probability_{at}", "double") for at in range(classes))
             return (("prediction", "double"), ("probability", "double"), ("predicted_class", "string"), *each)
         return (("prediction", "double"), *((f"probability_{at}", "double") for at in range(len(self.spec.labels))))
+
+
+def _by_class(estimator: Any, rows: Any, classes: int) -> np.ndarray:
+    """Return ``(rows, classes)`` probabilities, 0 for a class that the estimator does not know."""
+    import numpy as np
+
+    every = np.zeros((len(rows), classes))
+    if len(rows):
+        every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(rows)
+    return every
 
 
 def _chance(estimator: Any, rows: Any) -> np.ndarray:

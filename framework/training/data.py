@@ -24,6 +24,7 @@ class TrainingData:
         frame: Keys, time, labels, ``label_known_at``, every feature that was looked up, and ``_day``.
         split: Positions of train, calibrate and test rows.
         inputs: Features that the model sees.
+        classes: Class names of a multi-class model in the order of their codes; empty for the others.
         dropped: Features that are wholly NULL in this training, with the reason.
         labels: The label frame in the store's own form, to log the model with.
         without_features: Labelled rows left out because the feature tables hold nothing for them.
@@ -36,6 +37,7 @@ class TrainingData:
     frame: pd.DataFrame
     split: Split
     inputs: tuple[str, ...]
+    classes: tuple[str, ...]
     dropped: dict[str, str]
     labels: Any
     without_features: int

@@ -64,6 +64,29 @@ def best_threshold(truth: np.ndarray, chance: np.ndarray) -> float:
     return float(steps[int(np.argmax(f1[:-1]))])
 
 
+def confident_from(truth: np.ndarray, every: np.ndarray, wanted: float) -> float:
+    """Return the lowest top probability from which on enough answers are right.
+
+    Args:
+        truth: Class codes of calibration rows.
+        every: ``(rows, classes)`` probabilities.
+        wanted: Share of answers that should be right.
+
+    Returns:
+        The threshold; above 1 (never answer) if no part of the rows reaches ``wanted``, or there are none.
+    """
+    import numpy as np
+
+    top = every.max(axis=1, initial=0.0)
+    order = np.argsort(-top, kind="stable")
+    right = (every.argmax(axis=1) == truth)[order] if every.shape[1] else np.zeros(len(truth), dtype=bool)
+    share = np.cumsum(right) / np.arange(1, len(right) + 1)
+    # Rows of equal probability are answered together or not at all.
+    last = np.append(np.diff(top[order]) != 0, True) if len(right) else np.zeros(0, dtype=bool)
+    enough = np.flatnonzero((share >= wanted) & last)
+    return float(top[order][enough[-1]]) if len(enough) else 1.01
+
+
 def importance(estimator: Any, data: TrainingData, truth: np.ndarray, scoring: str) -> dict[str, float]:
     """Return how much each input matters on held-back rows (permutation), scaled to a maximum of 1."""
     import numpy as np

@@ -42,6 +42,9 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         """
         rows = pd.DataFrame(model_input)
         inputs = rows[self.served["inputs"]]
+        text = [name for name in inputs if inputs[name].dtype.kind == "O" and name not in self.served["usual"]]
+        if text:
+            inputs = inputs.fillna(dict.fromkeys(text, ""))
         outputs = getattr(self, "_" + self.served["task"])(inputs)
         return pd.DataFrame(outputs | self._reasons(rows), index=rows.index)
 
@@ -78,7 +81,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         answers = {
             "prediction": top.astype(float),
             "probability": every.max(axis=1),
-            "predicted_class": names[top],
+            "predicted_class": np.where(every.max(axis=1) >= self.served["abstain_below"], names[top], None),
         }
         return answers | {f"probability_{at}": every[:, at] for at in range(len(names))}
 

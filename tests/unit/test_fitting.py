@@ -12,7 +12,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.training.data import TrainingData
-from framework.training.fitting import best_threshold, calibrate, importance, reason_outputs, usual_ranges
+from framework.training.fitting import (
+    best_threshold,
+    calibrate,
+    confident_from,
+    importance,
+    reason_outputs,
+    usual_ranges,
+)
 from framework.training.split import Split
 
 
@@ -82,6 +89,17 @@ def test_no_threshold_has_a_higher_f1(rows):
     assert f1_score(truth, chance >= found, zero_division=0) == pytest.approx(best)
 
 
+def test_answers_are_given_from_the_lowest_probability_at_which_enough_are_right():
+    every = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.6, 0.4], [0.45, 0.55]])
+    truth = np.array([0, 0, 1, 0, 1, 0])
+    # Right so far, by falling probability: 1/1, 2/2, 3/3, 4/5 (two rows share 0.6), 4/6.
+    assert confident_from(truth, every, 0.8) == 0.6
+    assert confident_from(truth, every, 0.9) == 0.7
+    assert confident_from(truth, every, 0.6) == 0.55
+    assert confident_from(1 - truth, every, 1.0) > 1
+    assert confident_from(truth[:0], every[:0], 0.5) > 1
+
+
 def test_the_threshold_is_one_half_where_labels_cannot_tell():
     assert best_threshold(np.array([]), np.array([])) == 0.5
     assert best_threshold(np.ones(5, int), np.linspace(0, 1, 5)) == 0.5
@@ -105,6 +123,7 @@ def training_data(frame, inputs, train, test):
         frame=frame,
         split=split,
         inputs=tuple(inputs),
+        classes=(),
         dropped={},
         labels=None,
         without_features=0,

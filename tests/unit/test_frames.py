@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from framework.stores.frames import column_types, count, finish, is_spark, stamp
+from framework.stores.frames import column_types, count, finish, is_spark, share_out, stamp
 
 NAN = float("nan")
 MOMENT = datetime(2025, 3, 2, tzinfo=UTC)
@@ -161,3 +161,19 @@ def test_a_time_key_keeps_its_moment():
 
 def test_any_percentile_has_a_type():
     assert {column_types()[f"prediction_p{q}"] for q in (1, 5, 50, 99)} == {pa.float64()}
+
+
+def test_forecasts_of_one_whole_add_up_to_1():
+    rows = pa.table(
+        {
+            "workspace_id": ["a", "a", "b", "b", "c"],
+            "prediction": [0.2, 0.6, 0.0, 0.0, 0.5],
+            "prediction_p10": [0.1, 0.4, 0.0, 0.0, None],
+            "model_version": pa.array([3] * 5, pa.int32()),
+        }
+    )
+    found = share_out(rows, by=["workspace_id"], columns=["prediction", "prediction_p10"])
+    assert found.schema == rows.schema
+    assert plain(found, "prediction") == pytest.approx([0.25, 0.75, 0.5, 0.5, 1.0])
+    assert plain(found, "prediction_p10")[:4] == pytest.approx([0.125, 0.5, 0.5, 0.5])
+    assert plain(found, "prediction_p10")[4] is None

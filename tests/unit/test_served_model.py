@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -66,7 +68,7 @@ def binary():
 
 def multiclass():
     codes = np.digitize(TRUTH, [-1, 1])
-    return {"estimator": forest().fit(TRAIN, codes)}, {"task": "multiclass", "classes": CLASSES}
+    return {"estimator": forest().fit(TRAIN, codes)}, {"task": "multiclass", "classes": CLASSES, "abstain_below": 0.0}
 
 
 def multilabel():
@@ -154,6 +156,27 @@ def test_classes_are_answered_by_name(answers, fitted):
     assert found["prediction"].tolist() == every.argmax(axis=1).tolist()
     assert found["predicted_class"].tolist() == [CLASSES[at] for at in every.argmax(axis=1)]
     assert found["probability"].to_numpy() == pytest.approx(every.max(axis=1))
+
+
+def test_a_class_that_is_not_likely_enough_is_not_given(tmp_path):
+    estimators, served = multiclass()
+    found = serve(tmp_path, estimators, served | {"abstain_below": 0.7}).predict(None, frame())
+    given = found["predicted_class"].notna()
+    assert (given == (found["probability"] >= 0.7)).all()
+    assert given.any()
+    assert not given.all()
+
+
+def test_a_missing_text_is_an_empty_one(tmp_path):
+    names = ["orders", "claims", ""] * 40
+    estimator = make_pipeline(
+        ColumnTransformer([("name", TfidfVectorizer(), "job_name")]), RandomForestClassifier(10, random_state=1)
+    ).fit(pd.DataFrame({"job_name": names}), np.arange(120) % 3)
+    served = {"task": "multiclass", "classes": CLASSES, "abstain_below": 0.0, "inputs": ["job_name"], "usual": {}}
+    found = serve(tmp_path, {"estimator": estimator}, served).predict(
+        None, pd.DataFrame({"job_name": [None, "", "orders"]})
+    )
+    assert found["predicted_class"].tolist() == [CLASSES[2], CLASSES[2], CLASSES[0]]
 
 
 def test_labels_are_counted_above_their_own_thresholds(answers, fitted):
@@ -264,7 +287,7 @@ def test_a_dummy_that_saw_one_class_answers_it(value, tmp_path):
 
 def test_a_class_that_training_never_saw_has_probability_0(tmp_path):
     codes = np.where(FLAG == 1, 2, 0)
-    served = {"task": "multiclass", "classes": CLASSES}
+    served = {"task": "multiclass", "classes": CLASSES, "abstain_below": 0.0}
     found = serve(tmp_path, {"estimator": forest().fit(TRAIN, codes)}, served).predict(None, frame())
     assert (found["probability_1"] == 0).all()
     assert set(found["predicted_class"]) <= {"small", "large"}
