@@ -99,7 +99,7 @@ class FeatureBuilder(ABC):
         """
         began = time.perf_counter()
         name = runtime.feature_table(self.table.name)
-        frame = self._rows(runtime.gold(days.earlier(self.history)), days)
+        frame = self._rows(runtime, days)
         if runtime.tables.schema(name) is None:
             runtime.store.create_table(
                 name=name,
@@ -143,18 +143,25 @@ class FeatureBuilder(ABC):
             fix=f"rows arrived late or dates are wrong: rebuild with `health-monitor features --from {day}`",
         )
 
-    def _rows(self, gold: GoldView, days: Days) -> DataFrame:
-        """Return the hole's rows, restricted to keys that are set and to the declared columns and types."""
+    def _rows(self, runtime: Runtime, days: Days) -> DataFrame:
+        """Return the hole's rows, restricted to keys that are set and to the declared columns and types.
+
+        A feature that rests on a gold column which nobody fills is NULL, whatever its formula makes of that.
+        """
         table = self.table
-        frame = self.features(gold, days).where(" AND ".join(f"{key} IS NOT NULL" for key in table.primary_key))
+        frame = self.features(runtime.gold(days.earlier(self.history)), days)
+        frame = frame.where(" AND ".join(f"{key} IS NOT NULL" for key in table.primary_key))
         typed = [f"CAST({key} AS string) AS {key}" for key in table.keys]
         typed.append(f"CAST({table.time} AS {table.time_type}) AS {table.time}")
-        return frame.selectExpr(*typed, *(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.features))
+        for c in table.features:
+            empty = runtime.profiler.why_missing(table.inputs_of(c.name))
+            typed.append(f"CAST({'NULL' if empty else c.name} AS {c.type}) AS {c.name}")
+        return frame.selectExpr(*typed)
 
     def _collect(self, runtime: Runtime, day: date, known: date) -> pd.DataFrame:
         """Return a day's rows as they come out of a build up to ``known``, later days' rows beside them."""
         days = Days(day, known)
-        built = self._rows(runtime.gold(days.earlier(self.history)), days)
+        built = self._rows(runtime, days)
         rows: pd.DataFrame = runtime.collect(_within(built, f"to_date({self.table.time})", Days(day, day))).to_pandas()
         return rows
 

@@ -107,7 +107,7 @@ class Operation:
                 break
             self._give_back(calm)
         if stop < until:
-            self.events += [(stop, "STOPPING", self._clusters), (stop + STOPPING, "STOPPED", 0)]
+            self.events += [(stop, "STOPPING", self._clusters), (min(stop + STOPPING, until), "STOPPED", 0)]
             self._clusters, self._free = 0, []
 
     def _resize(self, time: float) -> None:
