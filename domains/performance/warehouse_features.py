@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domains.performance.alike import alike_days
 from domains.performance.clusters import CARRIED, EVENTS, MEASURES, SETTINGS, changes, cluster_days, with_settings
 from domains.performance.statements import WAREHOUSE, WAREHOUSE_NEEDS, statements
 from domains.performance.warehouse_day import CLUSTER_DAY, STATEMENTS
@@ -38,6 +39,7 @@ class PerformanceFeatures(DailyFeatures):
             events = events.unionByName(cluster_days(gold), allowMissingColumns=True)
         else:
             events = events.selectExpr("*", *(f"cast(NULL AS double) AS {name}" for name in MEASURES))
+        events = events.unionByName(alike_days(gold), allowMissingColumns=True)
         if gold.has(SETTINGS):
             events = events.unionByName(changes(gold), allowMissingColumns=True)
         return with_settings(gold, events)

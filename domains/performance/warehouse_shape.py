@@ -158,4 +158,12 @@ SHIFTS = (
         says="rise of the queued share over its month",
         unit="share",
     ),
+    *(
+        rate(f"{name}_{span.days}d", of, "alike_runs", window=span, says=f"{says}, {span.days} days", unit=unit)
+        for span in (days(1), days(3), WEEK)
+        for name, of, says, unit in (
+            ("slower", "alike_log", "rise of durations against the same statements' 28 days before", "log ratio"),
+            ("slower_share", "alike_slower", "share of runs much slower than the same statements before", "share"),
+        )
+    ),
 )

@@ -19,12 +19,12 @@ QUEUED_SHARE, IDLE_SHARE, AT_LEAST = 0.1, 0.6, 0.95
 UNDERSIZED, OVERSIZED, RIGHT_SIZED = range(3)
 COMPARABLE = "statements BETWEEN 0.4 * statements_seen_usual AND 2.5 * statements_seen_usual AND statements >= 3"
 """A day whose volume is like that of the active days before: only such days tell slower statements from other ones."""
-QUEUE, COLD, COMPILE, WORK, READ, SPILL, CACHE, READ_FILES, PRUNED, USERS = (
+QUEUE, COLD, COMPILE, WORK, READ, SPILL, CACHE, READ_FILES, PRUNED, USERS, TEXT = (
     (f"{HISTORY}.{column}",)
     for column in (
         "waiting_at_capacity_duration_ms", "waiting_for_compute_duration_ms", "compilation_duration_ms",
         "execution_duration_ms", "read_bytes", "spilled_local_bytes", "from_result_cache", "read_files", "pruned_files",
-        "executed_by",
+        "executed_by", "statement_text",
     )
 )  # fmt: skip
 

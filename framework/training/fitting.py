@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 IMPORTANCE_ROWS = 300
 ISOTONIC_FROM = 1_000
+FOLDS = 5
+"""scikit-learn calibrates in as many parts, each with rows of both classes."""
 REASONS = 3
 
 
@@ -32,13 +34,18 @@ def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.S
 
     days = np.sort(day.unique())
     early = (day < days[len(days) // 2]).to_numpy()
-    if min(len(set(truth[early])), len(set(truth[~early]))) < 2:  # noqa: PLR2004 - both classes in both halves
+    if min(_rarer(truth[early]), _rarer(truth[~early])) < FOLDS:
         return None
     trial = _calibrated(estimator, inputs[early], truth[early])
     raw = brier_score_loss(truth[~early], estimator.predict_proba(inputs[~early])[:, 1])
     if brier_score_loss(truth[~early], trial.predict_proba(inputs[~early])[:, 1]) >= raw:
         return None
     return _calibrated(estimator, inputs, truth)
+
+
+def _rarer(truth: np.ndarray) -> int:
+    """Return how many rows the rarer of two classes has."""
+    return int(min((truth == 1).sum(), (truth != 1).sum()))
 
 
 def _calibrated(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray) -> Any:

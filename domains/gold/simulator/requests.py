@@ -109,7 +109,7 @@ def _board(world: World, warehouse: Warehouse, number: int) -> Requests:
     due = np.concatenate([days * DAY + (hour - space.utc_offset) % 24 * HOUR for hour in hours])
     weekends = chance(rng, 0.3)
     due = due[~space.closed[due // DAY] & (weekends | ~quiet[due // DAY])] + int(rng.integers(0, 60))
-    views = float(rng.uniform(0.05, 0.2) if shared else rng.uniform(0.1, 0.7)) * np.exp(warehouse.demand)
+    views = float(rng.uniform(0.1, 0.5) if shared else rng.uniform(0.1, 0.7)) * np.exp(warehouse.demand)
     views *= VIEWS[weekday] * rng.gamma(2.5, 0.4, size=len(days))
     views *= 1 + 0.8 * month_end(world) * chance(rng, 0.4)
     seen = rng.poisson(np.where(space.holiday | space.closed, 0.05, views))
@@ -169,7 +169,7 @@ def _person(world: World, person: Person, pool: Sequence[Template]) -> Requests:
             exported = exported + hit * (incident.volume if incident.kind == MASS_EXPORT else 0.0)
     order = np.argsort(time, kind="stable")
     order = order[(time[order] >= max(person.born, 0)) & (time[order] < world.calendar.end)]
-    favourites = rng.dirichlet(np.full(len(pool), 0.6))
+    favourites = rng.dirichlet(np.full(len(pool), 0.35))
     template = rng.choice(len(pool), size=len(time), p=favourites)[order]
     who: list[str | None] = list(emails_on(world, person, time[order]))
     return _requests(

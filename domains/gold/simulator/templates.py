@@ -19,6 +19,9 @@ GROUPS = ("region", "channel", "store", "segment", "country", "device", "categor
 REFRESH = (1, 2, 4, 6, 12, 24, 24, 24, 24, 168)
 """Hours between writes to a table; each of them makes cached answers worthless."""
 
+BY_HAND, BY_BOARD = (0.0, 0.5, 0.8), (0.0, 0.75, 0.97)
+"""Chances that a repeated call is answered from the result cache; people change a word now and then."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Template:
@@ -90,11 +93,7 @@ def draw_template(
         blowup=float(rng.normal(-1.6, 1.5)),
         compile=float(rng.normal(np.log(700), 0.7)) + 2.6 * tangled,
         rows=float(rng.normal(np.log(400), 1.8)),
-        cacheable=0.0
-        if verb != "SELECT"
-        else 0.35
-        if by_hand
-        else float(rng.choice((0.0, 0.75, 0.97), p=(0.2, 0.3, 0.5))),
+        cacheable=0.0 if verb != "SELECT" else float(rng.choice(BY_HAND if by_hand else BY_BOARD, p=(0.2, 0.3, 0.5))),
         writes=(int(rng.choice(REFRESH)), int(rng.choice(REFRESH[:4]))),
         busier=(0, 0) if steady else (busy, busy + int(rng.uniform(15, 90) * DAY)),
         fragile=float(np.exp(rng.normal(np.log(0.008), 1.0))),

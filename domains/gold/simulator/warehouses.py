@@ -141,7 +141,7 @@ def _versions(rng: np.random.Generator, kind: str, need: int, born: int, gone: i
 def _settings(rng: np.random.Generator, kind: str, need: int, time: int) -> Version:
     size = int(np.clip(need + rng.choice((-2, -1, 0, 1, 2), p=(0.06, 0.2, 0.46, 0.2, 0.08)), 0, len(SIZES) - 1))
     least = int(rng.choice((1, 2, 3), p=(0.8, 0.15, 0.05)))
-    most = least + int(rng.choice((0, 1, 2, 4), p=(0.3, 0.3, 0.25, 0.15)))
+    most = least + int(rng.choice((0, 1, 3, 6), p=(0.2, 0.3, 0.25, 0.25)))
     pauses = (10, 20, 30, 45) if kind == "SERVERLESS" else (30, 45, 60, 120)
     # Some never stop, because somebody once waited for a start.
     stop = 0 if chance(rng, 0.06) else int(rng.choice(pauses))
