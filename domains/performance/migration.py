@@ -42,7 +42,7 @@ class DbrMigrationRiskScorer(ClassificationTrainer):
         algorithm=Algorithm.RANDOM_FOREST,
         lookups=(
             Lookup(table="reliability_features", columns=JOB_TRAITS),
-            Lookup(table="cost_job_features", columns=("cost_28d", "dbu_28d", "all_purpose_cost_28d")),
+            Lookup(table="cost_job_features", columns=("cost_28d", "dbu_28d")),
         ),
         horizon=days(28),
         baseline=GroupPrior(by=("runtime_major",)),

@@ -74,4 +74,5 @@ def fingerprint(text: Column) -> Column:
     bare = F.regexp_replace(text, f"({LITERAL})|{COMMENT}", "$1 ")
     masked = F.regexp_replace(F.lower(bare), f"{LITERAL}|{NUMBER}", "?")
     listed = F.regexp_replace(masked, r"\?(?:\s*,\s*\?)+", "?")
-    return F.md5(F.trim(F.regexp_replace(listed, r"\s+", " ")))
+    tight = F.regexp_replace(listed, r"\s*([^\w\s])\s*", "$1")
+    return F.md5(F.trim(F.regexp_replace(tight, r"\s+", " ")))

@@ -12,7 +12,14 @@ from domains.performance.words import CACHE, P95, QUEUE, rule
 from framework.labels import label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
 from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.learners import boosted_regression, boosted_trees, forest, isolation_forest, on_log_scale
+from framework.training.learners import (
+    boosted_regression,
+    boosted_trees,
+    forest,
+    in_whole_numbers,
+    isolation_forest,
+    on_log_scale,
+)
 
 if TYPE_CHECKING:
     from datetime import date
@@ -38,10 +45,7 @@ SIZING = (
     "running_minutes_7d", "peak_clusters_7d", "peak_clusters_28d", "clusters_mean_7d", "size_step", "min_clusters",
     "max_clusters", "auto_stop_minutes", "p95_ms_7d", "mean_log_ms_7d", "spill_rate_7d", "size_now_7d",
 )  # fmt: skip
-SHIFTS = (
-    "p95_shift", "p50_shift", "work_shift", "compile_shift", "read_shift", "queue_shift", "p95_shift_3d",
-    "p50_shift_3d", "work_shift_3d", "p95_ratio_7d", "p95_ratio",
-)  # fmt: skip
+SHIFTS = ("p95_ratio", "p95_rise_7d", "p95_shift_3d", "slower_rise_7d", "slower_share_7d")
 CAPACITY = (
     "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "growth_7d", "active_days_7d",
     "weekday_sin", "weekday_cos", "month_turns", "queue_share_7d", "queued_rate_7d", "peak_clusters",
@@ -139,7 +143,7 @@ class PerformanceRegressionDetector(AnomalyTrainer):
         horizon=days(3),
         baseline=FromFeature(columns=("p95_ratio",)),
         needs=WAREHOUSE_NEEDS,
-        required=("p95_shift",),
+        required=("p95_ratio",),
         alert_budget=0.5,
     )
 
@@ -184,8 +188,8 @@ class ClusterCapacityPlanner(RegressionTrainer):
         )  # fmt: skip
 
     def estimator(self) -> Any:
-        """Boosted trees."""
-        return boosted_regression()
+        """Boosted trees on squared error, rounded: a peak is a whole number of clusters."""
+        return in_whole_numbers(on_log_scale(boosted_regression(loss="squared_error")))
 
 
 class CacheHitPredictor(ClassificationTrainer):
@@ -261,7 +265,7 @@ class QueryOptimizationRecommender(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees, one set per problem."""
-        return boosted_trees(n_estimators=200, learning_rate=0.03)
+        return boosted_trees(n_estimators=120, learning_rate=0.05, max_bin=64)
 
 
 def active_days(gold: GoldView) -> DataFrame:

@@ -166,4 +166,16 @@ SHIFTS = (
             ("slower_share", "alike_slower", "share of runs much slower than the same statements before", "share"),
         )
     ),
+    derived(
+        "p95_rise_7d",
+        "CASE WHEN p95_ratio_7d > 1 THEN ln(p95_ratio_7d) WHEN p95_ratio_7d > 0 THEN 0 END",
+        says="rise of the median P95 of 7 days over that of 28 days",
+        unit="log ratio",
+    ),
+    derived(
+        "slower_rise_7d",
+        "CASE WHEN slower_7d > 0 THEN slower_7d WHEN slower_7d IS NOT NULL THEN 0 END",
+        says="rise of durations against the same statements before, 7 days, 0 where they fell",
+        unit="log ratio",
+    ),
 )

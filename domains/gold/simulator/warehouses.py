@@ -172,8 +172,8 @@ def _slower(world: World, warehouse: Warehouse) -> Iterator[Regression]:
     entity = (("warehouse_id", warehouse.warehouse_id),)
     for start in rng.integers(first, max(warehouse.gone, first + DAY), size=int(rng.poisson(4.5))).tolist():
         how = int(rng.choice(3, p=(0.45, 0.25, 0.3)))
-        days = float(np.clip(rng.lognormal(2.1, 0.7), 2, 45))
-        slower = float(rng.uniform(0.12, 1.3))
+        days = float(np.clip(rng.lognormal(2.5, 0.6), 2, 45))
+        slower = float(rng.uniform(0.15, 1.4))
         # Plans rot and data skews over days; a deployment is there at once.
         grows = how != DEPLOYMENT and chance(rng, 0.5)
         begins = start // DAY * DAY + (int(rng.integers(7, 17)) * HOUR if how == DEPLOYMENT else start % DAY)
