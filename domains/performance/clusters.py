@@ -20,6 +20,8 @@ IDLE = (*CLUSTERS, f"{HISTORY}.start_time")
 LEAST = (*CLUSTERS, f"{SETTINGS}.min_clusters")
 CARRIED = days(90)
 """How long the last known number of clusters holds; a warehouse that says nothing for longer is not known to run."""
+IN_USE = days(28)
+"""A change of settings this long after a statement still tells of a warehouse that somebody uses."""
 MICROS_OF_DAY = 86_400_000_000
 SIZES = (
     "2X_SMALL", "X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "2X_LARGE", "3X_LARGE", "4X_LARGE", "5X_LARGE",
@@ -146,5 +148,7 @@ def with_settings(gold: GoldView, rows: DataFrame) -> DataFrame:
 
 
 def changes(gold: GoldView) -> DataFrame:
-    """Return the days on which a warehouse got the settings that held at their end, as events."""
-    return settings(gold).selectExpr(*WAREHOUSE, "set_day AS day")
+    """Return the days on which a warehouse in use got the settings that held at their end, as events."""
+    used = statements(gold).selectExpr(*WAREHOUSE, "day AS used").distinct()
+    found = settings(gold).selectExpr(*WAREHOUSE, "set_day AS day").join(used, list(WAREHOUSE))
+    return found.where(f"day > used AND day <= date_add(used, {IN_USE.days})").select(*WAREHOUSE, "day").distinct()

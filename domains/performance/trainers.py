@@ -225,8 +225,8 @@ class CacheHitPredictor(ClassificationTrainer):
         )  # fmt: skip
 
     def estimator(self) -> Any:
-        """Boosted trees."""
-        return boosted_trees()
+        """Boosted trees, shallow ones: eligible days are few."""
+        return boosted_trees(n_estimators=250, max_depth=3, min_child_weight=20)
 
 
 class QueryOptimizationRecommender(ClassificationTrainer):

@@ -46,7 +46,9 @@ STATEMENTS = (
     values("durations", "total_ms"),
     daily("p50_ms", "percentile(total_ms, 0.5)", says="median duration", unit="ms"),
     daily("p95_ms", f"percentile(total_ms, {P95})", says="P95 duration", unit="ms"),
-    daily("mean_log_ms", "avg(ln(greatest(total_ms, 1)))", says="mean log duration", unit="log ms"),
+    daily(
+        "mean_log_ms", "avg(CASE WHEN total_ms >= 0 THEN ln(total_ms + 1) END)", says="mean log duration", unit="log ms"
+    ),
     daily("work_p50_ms", "percentile(work_ms, 0.5)", says="median execution time", unit="ms", needs=WORK),
     daily("compile_p50_ms", "percentile(compile_ms, 0.5)", says="median compilation", unit="ms", needs=COMPILE),
     daily("read_p50_gb", "percentile(read_bytes, 0.5) / 1e9", says="median data read", unit="GB", needs=READ),

@@ -25,7 +25,7 @@ class PerformanceFeatures(DailyFeatures):
     reach = CARRIED.days
     table = TableSpec(
         name="performance_features",
-        says="One row per SQL warehouse and day, from its first statement or setting until 28 silent days later.",
+        says="One row per SQL warehouse and day, from its first statement until 28 days without one or a setting.",
         keys=WAREHOUSE,
         time="query_date",
         needs=WAREHOUSE_NEEDS,
