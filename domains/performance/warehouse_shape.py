@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.performance.clusters import LEAST
-from domains.performance.words import COMPILE, MONTH, READ, WEEK, WORK, held, rule, upward, usual
+from domains.performance.words import MONTH, WEEK, held, rule, upward, usual
 from framework.formulas import derived, lagged, mean, quantile, rate, total
 from framework.spec import days
 
@@ -120,10 +120,6 @@ SHIFTS = (
     derived("statements_seen", "nullif(statements, 0)", says="statements on a day that had some", hidden=True),
     *usual("statements_seen"),
     *usual("p95_ms"),
-    *usual("p50_ms"),
-    *usual("work_p50_ms"),
-    *usual("compile_p50_ms"),
-    *usual("read_p50_gb"),
     derived(
         "p95_ratio",
         "p95_ms / nullif(p95_ms_usual, 0)",
@@ -136,41 +132,27 @@ SHIFTS = (
         says="median P95 of 7 days over that of 28",
         unit="ratio",
     ),
-    upward("p95_shift", "p95_ms", says="rise of the P95 at comparable volume"),
-    upward("p50_shift", "p50_ms", says="rise of the median duration at comparable volume"),
-    upward("work_shift", "work_p50_ms", says="rise of the median execution time at comparable volume", needs=WORK),
-    upward(
-        "compile_shift", "compile_p50_ms", says="rise of the median compilation at comparable volume", needs=COMPILE
-    ),
-    upward("read_shift", "read_p50_gb", says="rise of the median data read at comparable volume", needs=READ),
-    *(
-        mean(f"{name}_3d", name, window=days(3), says=f"mean {says} over three days", unit="log ratio")
-        for name, says in (
-            ("p95_shift", "rise of the P95"),
-            ("p50_shift", "rise of the median"),
-            ("work_shift", "rise of execution"),
-        )
-    ),
-    derived(
-        "queue_shift",
-        "CASE WHEN queue_share > queue_share_28d THEN queue_share - queue_share_28d "
-        "WHEN queue_share_28d >= 0 THEN 0 END",
-        says="rise of the queued share over its month",
-        unit="share",
-    ),
-    *(
-        rate(f"{name}_{span.days}d", of, "alike_runs", window=span, says=f"{says}, {span.days} days", unit=unit)
-        for span in (days(1), days(3), WEEK)
-        for name, of, says, unit in (
-            ("slower", "alike_log", "rise of durations against the same statements' 28 days before", "log ratio"),
-            ("slower_share", "alike_slower", "share of runs much slower than the same statements before", "share"),
-        )
-    ),
     derived(
         "p95_rise_7d",
         "CASE WHEN p95_ratio_7d > 1 THEN ln(p95_ratio_7d) WHEN p95_ratio_7d > 0 THEN 0 END",
         says="rise of the median P95 of 7 days over that of 28 days",
         unit="log ratio",
+    ),
+    upward("p95_shift", "p95_ms", says="rise of the P95 at comparable volume"),
+    mean(
+        "p95_shift_3d",
+        "p95_shift",
+        window=days(3),
+        says="mean rise of the P95 at comparable volume, three days",
+        unit="log ratio",
+    ),
+    *(
+        rate(f"{name}_{span.days}d", of, "alike_runs", window=span, says=f"{says}, {span.days} days", unit=unit)
+        for span in (days(1), WEEK)
+        for name, of, says, unit in (
+            ("slower", "alike_log", "rise of durations against the same statements' 28 days before", "log ratio"),
+            ("slower_share", "alike_slower", "share of runs much slower than the same statements before", "share"),
+        )
     ),
     derived(
         "slower_rise_7d",
