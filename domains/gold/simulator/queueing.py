@@ -14,7 +14,7 @@ PATIENCE = 8.0
 """Seconds of waiting after which another cluster is asked for."""
 CALM = 12.0 * MINUTE
 """How long the last cluster must have been dispensable before it is given back."""
-STARTUP = {"SERVERLESS": (4.0, 9.0), "PRO": (70.0, 130.0), "CLASSIC": (150.0, 260.0)}
+STARTUP = {"SERVERLESS": (4.0, 9.0), "PRO": (40.0, 90.0), "CLASSIC": (120.0, 240.0)}
 ANOTHER = {"SERVERLESS": 12.0, "PRO": 80.0, "CLASSIC": 170.0}
 STOPPING = 20.0
 

@@ -91,7 +91,7 @@ def _warehouse(world: World, workspace: Workspace, number: int) -> Warehouse:
     born = int(rng.integers(0, calendar.end * 6 // 10)) if new else -int(rng.integers(30, 500)) * DAY
     leaves = number > 0 and chance(rng, 0.1)
     gone = int(rng.integers(calendar.end // 2, calendar.end)) if leaves else calendar.end
-    kind = str(rng.choice(("SERVERLESS", "PRO", "CLASSIC"), p=(0.45, 0.35, 0.2)))
+    kind = str(rng.choice(("SERVERLESS", "PRO", "CLASSIC"), p=(0.6, 0.3, 0.1)))
     need = int(rng.choice(len(SIZES), p=(0.06, 0.14, 0.26, 0.26, 0.16, 0.08, 0.04)))
     return Warehouse(
         workspace=workspace,
@@ -101,7 +101,7 @@ def _warehouse(world: World, workspace: Workspace, number: int) -> Warehouse:
         kind=kind,
         slots=int(rng.integers(1, 3) if number == 0 else rng.integers(2, 5)),
         need=need,
-        pace=float(rng.uniform(np.log(10), np.log(120))),
+        pace=float(rng.uniform(np.log(8), np.log(100))),
         born=born,
         gone=gone,
         demand=_demand(rng, calendar.days),
