@@ -469,15 +469,36 @@ def test_what_gold_does_not_tell_is_null_and_not_zero(make_runtime, write_gold, 
     assert not filled & set(lacking)
 
 
-def test_days_one_by_one_are_the_days_at_once(gold_view, tables):
-    builder, last = PerformanceFeatures(), FIRST + (SPAN - 1) * DAY
+def test_a_day_needs_no_more_history_than_is_declared(gold_view):
+    """As a daily build sees it: gold that begins as late as the declared history allows."""
+    builder, rng = PerformanceFeatures(), random.Random(3)  # noqa: S311 -- any draw will do
+    last, keys = FIRST + 60 * DAY, {"workspace_id": "w", "warehouse_id": "a"}
+    tables = {HISTORY: [], EVENTS: [], SETTINGS: []}
+    at = midnight(last - 320 * DAY)
+    while at < midnight(last):
+        at += rng.choice([5, 700, 3_000]) * MINUTE
+        tables[HISTORY].append(statement(rng, keys, at, len(tables[HISTORY])) | {"compute_warehouse_id": "a"})
+    # A warehouse that has said nothing for longer than anything is carried, and one that has for nearly as long.
+    for warehouse, days in (("a", 100), ("b", CARRIED.days - 1)):
+        tables[EVENTS].append(
+            keys
+            | {
+                "warehouse_id": warehouse,
+                "event_time": midnight(last - days * DAY),
+                "event_type": "RUNNING",
+                "cluster_count": 2,
+            }
+        )
+    tables[SETTINGS].append(keys | {"change_time": midnight(last - 300 * DAY), "min_clusters": 2, "max_clusters": 3})
     names = [*builder.table.primary_key, *(c.name for c in builder.table.features)]
-    whole = builder.features(gold_view(tables, last), Days(last, last)).select(*names).collect()
-    # As a daily build sees it: gold that begins as late as the declared history allows, and as of an earlier day.
     since = last - timedelta(days=builder.history)
-    cut = builder.features(gold_view(tables, last, start=since), Days(last, last)).select(*names).collect()
+    assert tables[HISTORY][0]["end_time"] < midnight(since - 100 * DAY)
+    whole, cut = (
+        builder.features(gold_view(tables, last, start=start), Days(last, last)).select(*names).collect()
+        for start in (None, since)
+    )
     assert sorted(map(plain, cut)) == sorted(map(plain, whole))
-    assert whole
+    assert [row["warehouse_id"] for row in sorted(whole)] == ["a", "b"]
 
 
 def plain(row):
