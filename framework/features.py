@@ -14,6 +14,8 @@ from framework.guard import check_subclass
 from framework.windows import DAY, apply_rows, daily_measures, dense_days
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame
@@ -99,7 +101,7 @@ class FeatureBuilder(ABC):
         """
         began = time.perf_counter()
         name = runtime.feature_table(self.table.name)
-        frame = self._rows(runtime.gold(days.earlier(self.history)), days)
+        frame = self._rows(runtime.gold(days.earlier(self.history)), days, unfilled(self.table, runtime))
         stored = runtime.tables.schema(name)
         if stored is None:
             runtime.store.create_table(
@@ -146,18 +148,22 @@ class FeatureBuilder(ABC):
             fix=f"rows arrived late or dates are wrong: rebuild with `health-monitor features --from {day}`",
         )
 
-    def _rows(self, gold: GoldView, days: Days) -> DataFrame:
-        """Return the hole's rows, restricted to keys that are set and to the declared columns and types."""
+    def _rows(self, gold: GoldView, days: Days, empty: Collection[str] = ()) -> DataFrame:
+        """Return the hole's rows, restricted to keys that are set and to the declared columns and types.
+
+        Columns named in ``empty`` are NULL, whatever their formulas make of gold that is not there.
+        """
         table = self.table
         frame = self.features(gold, days).where(" AND ".join(f"{key} IS NOT NULL" for key in table.primary_key))
         typed = [f"CAST({key} AS string) AS {key}" for key in table.keys]
         typed.append(f"CAST({table.time} AS {table.time_type}) AS {table.time}")
-        return frame.selectExpr(*typed, *(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.features))
+        typed += [f"CAST({'NULL' if c.name in empty else c.name} AS {c.type}) AS {c.name}" for c in table.features]
+        return frame.selectExpr(*typed)
 
     def _collect(self, runtime: Runtime, day: date, known: date) -> pd.DataFrame:
         """Return a day's rows as they come out of a build up to ``known``, later days' rows beside them."""
         days = Days(day, known)
-        built = self._rows(runtime.gold(days.earlier(self.history)), days)
+        built = self._rows(runtime.gold(days.earlier(self.history)), days, unfilled(self.table, runtime))
         rows: pd.DataFrame = runtime.collect(_within(built, f"to_date({self.table.time})", Days(day, day))).to_pandas()
         return rows
 
@@ -218,6 +224,11 @@ class EventFeatures(FeatureBuilder, abstract=True):
         """Return the kept events of ``days`` with every declared column."""
         rows = apply_rows(self.events(gold), self.table, entity=self.entity, order=self.table.time, over="events")
         return _within(rows.where(self.keep), f"to_date({self.table.time})", days)
+
+
+def unfilled(table: TableSpec, runtime: Runtime) -> set[str]:
+    """Return the features that rest on a gold column which is absent or NULL throughout."""
+    return {c.name for c in table.features if runtime.profiler.why_missing(table.inputs_of(c.name))}
 
 
 def arrow_schema(table: TableSpec) -> pa.Schema:

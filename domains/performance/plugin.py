@@ -14,17 +14,41 @@ if TYPE_CHECKING:
 
 @hookimpl
 def feature_builders() -> list[type[FeatureBuilder]]:
-    """Return the builders of the feature tables."""
-    return []
+    """Return the builders of the two feature tables."""
+    from domains.performance.query_features import PerformanceQueryFeatures
+    from domains.performance.warehouse_features import PerformanceFeatures
+
+    return [PerformanceFeatures, PerformanceQueryFeatures]
 
 
 @hookimpl
 def model_trainers() -> list[type[ModelTrainer]]:
-    """Return the trainers."""
-    return []
+    """Return the seven trainers."""
+    from domains.performance import trainers
+    from domains.performance.migration import DbrMigrationRiskScorer
+
+    return [
+        trainers.QueryPerformanceForecaster,
+        trainers.WarehouseOptimizer,
+        trainers.PerformanceRegressionDetector,
+        trainers.ClusterCapacityPlanner,
+        DbrMigrationRiskScorer,
+        trainers.CacheHitPredictor,
+        trainers.QueryOptimizationRecommender,
+    ]
 
 
 @hookimpl
 def batch_scorers() -> list[type[BatchScorer]]:
     """Return one scorer per model."""
-    return []
+    from domains.performance import scorers
+
+    return [
+        scorers.QueryPerformanceScorer,
+        scorers.WarehouseOptimizationScorer,
+        scorers.PerformanceRegressionScorer,
+        scorers.ClusterCapacityScorer,
+        scorers.DbrMigrationScorer,
+        scorers.CacheHitScorer,
+        scorers.QueryOptimizationScorer,
+    ]

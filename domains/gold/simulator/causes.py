@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from domains.gold.simulator.people import people_incidents, swap_incidents
 from domains.gold.simulator.spend import spend_incidents
 from domains.gold.simulator.tables import table_incidents
+from domains.gold.simulator.warehouses import query_incidents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ CAUSES: Mapping[str, Callable[[World], Iterable[Incident]]] = {
     "swapped days": swap_incidents,
     "tables": lambda world: (i for found in table_incidents(world).values() for i in found),
     "spending": spend_incidents,
+    "slow statements": query_incidents,
 }
 """A table family with incidents of its own names here what draws them."""
 

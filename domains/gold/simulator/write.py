@@ -12,6 +12,7 @@ from domains.gold.simulator.audit_logs import fact_audit_logs
 from domains.gold.simulator.calendar import DAY, EPOCH, Calendar
 from domains.gold.simulator.dimensions import dim_cluster, dim_job, incident_truth
 from domains.gold.simulator.lineage import fact_table_lineage
+from domains.gold.simulator.queries import dim_warehouse, fact_query_history, fact_warehouse_events
 from domains.gold.simulator.skus import fact_list_prices
 from domains.gold.simulator.slices import fact_job_run_timeline
 from domains.gold.simulator.snapshots import information_schema_columns, table_snapshots
@@ -31,6 +32,9 @@ FAMILIES: Mapping[str, Callable[[World], Rows]] = {
     "fact_table_lineage": fact_table_lineage,
     "information_schema_columns": information_schema_columns,
     "table_snapshots": table_snapshots,
+    "fact_query_history": fact_query_history,
+    "fact_warehouse_events": fact_warehouse_events,
+    "dim_warehouse": dim_warehouse,
     "incident_truth": incident_truth,
     "fact_audit_logs": fact_audit_logs,
     "fact_usage": fact_usage,

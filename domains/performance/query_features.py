@@ -1,0 +1,155 @@
+"""How each statement of a workspace has been doing, by day, under the fingerprint of its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domains.performance.statements import QUERY, QUERY_NEEDS, statements
+from domains.performance.words import (
+    CACHE,
+    COMPILE,
+    PRUNED,
+    QUEUE,
+    READ,
+    READ_FILES,
+    SPILL,
+    USERS,
+    WORK,
+    count,
+    hidden,
+)
+from framework.features import DailyFeatures
+from framework.formulas import (
+    calendar,
+    daily,
+    days_since,
+    derived,
+    mean,
+    quantile,
+    rate,
+    sorted_values,
+    total,
+    values,
+)
+from framework.spec import days
+from framework.table_spec import Feature, TableSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+WEEK, MONTH, LONG = days(7), days(28), days(56)
+PROBLEMS = {
+    "spill": ("spilled_bytes > 0", SPILL, "spilled to disk"),
+    "queue": ("queue_ms > 0.1 * total_ms", QUEUE, "queued for over a tenth of their time"),
+    "poor_pruning": (
+        "read_files + pruned_files >= 100 AND pruned_files < 0.2 * (read_files + pruned_files)",
+        (*READ_FILES, *PRUNED),
+        "read over four fifths of at least 100 files",
+    ),
+    "long_compile": ("compile_ms > 0.3 * total_ms", COMPILE, "compiled for over 30 % of their time"),
+    "slow": ("total_ms > 60000", (), "took over a minute"),
+}
+"""What can be wrong with a run of a statement: the condition, the gold columns that it needs, its meaning."""
+
+
+def problem(name: str) -> tuple[Feature, ...]:
+    """Declare how often a problem occurs: counts of the day, shares over a week, a month and two, and the last day."""
+    condition, needs, says = PROBLEMS[name]
+    runs, bad = f"{name}_runs", f"{name}_bad"
+    return (
+        hidden(bad, f"count_if({condition})", says=f"runs that {says}", needs=needs),
+        hidden(runs, f"count({condition})", says="runs of which that is known", needs=needs),
+        daily(
+            f"{name}_share",
+            f"count_if({condition}) / nullif(count({condition}), 0)",
+            says=f"share of runs that {says}",
+            unit="share",
+            needs=needs,
+        ),
+        rate(f"{name}_share_7d", bad, runs, window=WEEK, says=f"share of runs that {says}, last 7 days"),
+        rate(f"{name}_share_28d", bad, runs, window=MONTH, says=f"share of runs that {says}, last 28 days"),
+        rate(f"{name}_share_56d", bad, runs, window=LONG, says=f"share of runs that {says}, last 56 days"),
+        derived(
+            f"{name}_last",
+            f"last({name}_share, true) {{w}}",
+            window=MONTH,
+            unit="share",
+            says=f"share of runs that {says}, last active day",
+        ),
+    )
+
+
+DAY = (
+    count("runs", "count(total_ms)", says="runs that ended", unit="runs"),
+    count("active", "max(CASE WHEN total_ms IS NOT NULL THEN 1 END)", says="1 if a run ended", unit="0/1"),
+    count("failed", "sum(failed)", says="runs that failed", unit="runs"),
+    count("users", "size(collect_set(executed_by))", says="people and services that asked", needs=USERS, unit="names"),
+    hidden("from_cache", "sum(cached)", says="runs answered from the cache", needs=CACHE),
+    hidden("cache_known", "count(cached)", says="runs of which that is known", needs=CACHE),
+    hidden("files_read", "sum(read_files)", says="files read", needs=READ_FILES),
+    hidden("files_pruned", "sum(pruned_files)", says="files skipped", needs=PRUNED),
+    values("durations", "total_ms"),
+    daily("read_mean_gb", "avg(read_bytes) / 1e9", says="mean data read by a run", unit="GB", needs=READ),
+    daily("spill_mean_gb", "avg(spilled_bytes) / 1e9", says="mean data spilled by a run", unit="GB", needs=SPILL),
+    daily("work_mean_ms", "avg(work_ms)", says="mean execution time", unit="ms", needs=WORK),
+    daily("compile_mean_ms", "avg(compile_ms)", says="mean compilation", unit="ms", needs=COMPILE),
+    daily("queue_mean_ms", "avg(queue_ms)", says="mean time queued", unit="ms", needs=QUEUE),
+)
+
+LEVELS = (
+    total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
+    total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
+    total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    days_since("days_since_run", "active", window=MONTH, says="days since a run ended"),
+    rate("failure_rate_28d", "failed", "runs", window=MONTH, says="share of runs that failed, last 28 days"),
+    rate("cache_share_28d", "from_cache", "cache_known", window=MONTH, says="share from the cache, last 28 days"),
+    sorted_values("durations_28d", "durations", window=MONTH),
+    quantile("p50_ms_28d", 0.5, "durations_28d", says="median duration, last 28 days", unit="ms"),
+    quantile("p80_ms_28d", 0.8, "durations_28d", says="P80 duration, last 28 days", unit="ms"),
+    quantile("p95_ms_28d", 0.95, "durations_28d", says="P95 duration, last 28 days", unit="ms"),
+    *(
+        mean(f"{name}_{window.days}d", name, window=window, says=f"{says}, {window.days} days", unit=unit)
+        for name, says, unit in (
+            ("read_mean_gb", "mean data read by a run", "GB"),
+            ("spill_mean_gb", "mean data spilled by a run", "GB"),
+            ("work_mean_ms", "mean execution time", "ms"),
+            ("compile_mean_ms", "mean compilation", "ms"),
+            ("queue_mean_ms", "mean time queued", "ms"),
+        )
+        for window in (WEEK, MONTH)
+    ),
+    derived(
+        "pruned_share_7d",
+        "sum(files_pruned) {w} / nullif(sum(files_pruned) {w} + sum(files_read) {w}, 0)",
+        window=WEEK,
+        says="share of files skipped, last 7 days",
+        unit="share",
+    ),
+    derived(
+        "files_per_run_7d",
+        "(sum(files_pruned) {w} + sum(files_read) {w}) / nullif(sum(poor_pruning_runs) {w}, 0)",
+        window=WEEK,
+        says="files considered by a run, last 7 days",
+        unit="files",
+    ),
+    *calendar("query_date"),
+)
+
+
+class PerformanceQueryFeatures(DailyFeatures):
+    """One row per statement fingerprint and day."""
+
+    table = TableSpec(
+        name="performance_query_features",
+        says="One row per workspace, statement fingerprint and day, until 28 silent days after its last run.",
+        keys=QUERY,
+        time="query_date",
+        needs=QUERY_NEEDS,
+        columns=(*DAY, *(column for name in PROBLEMS for column in problem(name)), *LEVELS),
+    )
+
+    def events(self, gold: GoldView) -> DataFrame:
+        """Return statements on the day they ended; without text there is no fingerprint."""
+        return statements(gold).where("query_fingerprint IS NOT NULL AND workspace_id IS NOT NULL")

@@ -1,0 +1,292 @@
+"""Six models on warehouses and statements; the seventh, on runtime upgrades, has a module of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domains.performance.clusters import LEAST, cluster_days
+from domains.performance.query_features import PROBLEMS
+from domains.performance.statements import QUERY, QUERY_NEEDS, WAREHOUSE, WAREHOUSE_NEEDS, statements
+from domains.performance.warehouse_features import PerformanceFeatures
+from domains.performance.words import CACHE, P95, QUEUE, rule
+from framework.labels import label_within
+from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
+from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+from framework.training.learners import (
+    boosted_regression,
+    boosted_trees,
+    forest,
+    in_whole_numbers,
+    isolation_forest,
+    on_log_scale,
+)
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldView
+
+TABLE, TIME = "performance_features", "query_date"
+LEAST_STATEMENTS = 20
+PERSISTENT = 1.2
+OFTEN, ONE_DAY_IN = 0.2, 3
+LATENCY = (
+    "statements", "active", "p50_ms", "p95_ms", "mean_log_ms", "work_p50_ms", "p50_ms_7d", "p95_ms_7d", "p50_ms_28d",
+    "p95_ms_28d", "p99_ms_28d", "p95_median_28d", "p95_median_7d", "p95_last", "mean_log_ms_7d", "mean_log_ms_28d",
+    "p95_week_before", "p95_weekday_28d", "statements_7d", "statements_28d", "active_days_7d", "days_since_statement",
+    "statements_on_next_weekday", "growth_7d", "weekday_sin", "weekday_cos", "is_weekend", "month_turns",
+    "queue_share_7d", "queue_share_28d", "cold_share_28d", "spill_rate_7d", "read_gb_7d", "size_step", "cache_share_7d",
+    "p95_ratio_7d", "most_share_7d",
+)  # fmt: skip
+SIZING = (
+    "statements_7d", "statements_28d", "active_days_7d", "growth_7d", "queue_share_7d", "queue_share_28d",
+    "queued_rate_7d", "idle_share_7d", "idle_share_28d", "least_share_7d", "least_share_28d", "most_share_7d",
+    "running_minutes_7d", "peak_clusters_7d", "peak_clusters_28d", "clusters_mean_7d", "size_step", "min_clusters",
+    "max_clusters", "auto_stop_minutes", "p95_ms_7d", "mean_log_ms_7d", "spill_rate_7d", "size_now_7d",
+)  # fmt: skip
+SHIFTS = ("p95_ratio", "p95_rise_7d", "p95_shift_3d", "slower_rise_7d", "slower_share_7d")
+CAPACITY = (
+    "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "growth_7d", "active_days_7d",
+    "weekday_sin", "weekday_cos", "month_turns", "queue_share_7d", "queued_rate_7d", "peak_clusters",
+    "peak_clusters_7d", "peak_clusters_28d", "peak_clusters_mean_28d", "clusters_mean_7d", "least_share_7d",
+    "least_share_28d", "most_share_7d", "idle_share_7d", "min_clusters", "max_clusters", "size_step",
+    "mean_log_ms_7d", "mean_log_ms_28d",
+)  # fmt: skip
+CACHING = (
+    "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "active_days_7d", "growth_7d",
+    "days_since_statement", "weekday_sin", "weekday_cos", "is_weekend", "month_turns", "users", "cache_share",
+    "cache_median_28d", "cache_share_7d", "cache_share_28d", "cache_last", "cache_above_last", "cache_above_share_28d",
+    "cache_6_days_ago", "cache_13_days_ago", "auto_stop_minutes",
+)  # fmt: skip
+
+
+class QueryPerformanceForecaster(RegressionTrainer):
+    """How slow will the warehouse be when it is next used?"""
+
+    bounds = (0.0, None)
+    spec = ModelSpec(
+        name="query_performance_forecaster",
+        use_case="query_performance",
+        question="What will the P95 of statement durations be on the warehouse's next active day?",
+        action="pre-scale, or move workloads",
+        label_says="P95 of total_duration_ms on the next active day within (t, t+7]",
+        unit="workspace-warehouse-day",
+        algorithm=Algorithm.GRADIENT_BOOSTING,
+        lookups=(Lookup(table=TABLE, columns=LATENCY),),
+        horizon=days(7),
+        baseline=FromFeature(columns=("p95_week_before",)),
+        needs=WAREHOUSE_NEEDS,
+        required=("p95_week_before",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the next day that has statements."""
+        return label_within(
+            active_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
+            label="min_by(p95_ms, day)",
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees on log milliseconds."""
+        return on_log_scale(boosted_regression())
+
+
+class WarehouseOptimizer(ClassificationTrainer):
+    """Does the warehouse's size suit what it will be asked?"""
+
+    task = Task.MULTICLASS
+    spec = ModelSpec(
+        name="warehouse_optimizer",
+        use_case="warehouse_optimization",
+        question="Will the warehouse be undersized, oversized or right-sized over the next seven days?",
+        action="change the size, and check the queue share after",
+        label_says="over (t, t+7]: undersized if over 10 % of statement time is queued; else oversized if at minimum "
+        "clusters and over 60 % of running time idle; else right-sized",
+        unit="workspace-warehouse-day",
+        algorithm=Algorithm.RANDOM_FOREST,
+        lookups=(Lookup(table=TABLE, columns=SIZING),),
+        horizon=days(7),
+        baseline=FromFeature(columns=("size_now_7d",)),
+        needs=(*WAREHOUSE_NEEDS, *QUEUE, *LEAST),
+        required=("size_now_7d",),
+        classes=("undersized", "oversized", "right_sized"),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the rule on the week after."""
+        events = statements(gold).unionByName(cluster_days(gold), allowMissingColumns=True)
+        sums = (f"coalesce(sum({c}), 0)" for c in
+                ("queue_ms", "total_ms", "idle_minutes", "running_minutes", "least_minutes"))  # fmt: skip
+        return label_within(
+            events.where("workspace_id IS NOT NULL AND warehouse_id IS NOT NULL"), keys=WAREHOUSE, time=TIME, day="day",
+            horizon=self.spec.horizon, as_of=as_of, label=rule(*sums),
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """A light forest."""
+        return forest()
+
+
+class PerformanceRegressionDetector(AnomalyTrainer):
+    """Did the warehouse become slower today, and will it stay so?"""
+
+    spec = ModelSpec(
+        name="performance_regression_detector",
+        use_case="performance_regression",
+        question="Did the warehouse's statements become slower, beyond a bad day?",
+        action="look at what changed that day",
+        label_says="judged by later days: median daily P95 over (t, t+3] at least 1.2 times the trailing 28-day median",
+        unit="workspace-warehouse-day",
+        algorithm=Algorithm.ISOLATION_FOREST,
+        lookups=(Lookup(table=TABLE, columns=SHIFTS),),
+        horizon=days(3),
+        baseline=FromFeature(columns=("p95_ratio",)),
+        needs=WAREHOUSE_NEEDS,
+        required=("p95_ratio",),
+        alert_budget=0.1,
+    )
+
+    def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
+        """Judge by the gold of the days after: a shift that persists."""
+        usual = PerformanceFeatures().facts(gold, "p95_median_28d")
+        return label_within(
+            active_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
+            label=f"CAST(percentile(p95_ms, 0.5) >= {PERSISTENT} * max(p95_median_28d) AS int)", beside=usual,
+            name="is_event",
+        ).select(*WAREHOUSE, TIME, "is_event")  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Isolation forest over rises only: what became faster is no incident."""
+        return isolation_forest()
+
+
+class ClusterCapacityPlanner(RegressionTrainer):
+    """How many clusters will the coming week need?"""
+
+    bounds = (0.0, None)
+    spec = ModelSpec(
+        name="cluster_capacity_planner",
+        use_case="cluster_capacity",
+        question="How many clusters will the warehouse run at its peak over the next seven days?",
+        action="set minimum and maximum clusters",
+        label_says="peak running cluster_count over (t, t+7]; none if it does not run",
+        unit="workspace-warehouse-day",
+        algorithm=Algorithm.GRADIENT_BOOSTING,
+        lookups=(Lookup(table=TABLE, columns=CAPACITY),),
+        horizon=days(7),
+        baseline=FromFeature(columns=("peak_clusters_7d",)),
+        needs=LEAST[:5],
+        required=("peak_clusters_7d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the peak of the week after."""
+        return label_within(
+            cluster_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
+            label="max(peak_clusters)",
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees on squared error, rounded: a peak is a whole number of clusters."""
+        return in_whole_numbers(on_log_scale(boosted_regression(loss="squared_error")))
+
+
+class CacheHitPredictor(ClassificationTrainer):
+    """Will the cache help more than usual on the next active day?"""
+
+    spec = ModelSpec(
+        name="cache_hit_predictor",
+        use_case="cache_hit",
+        question="Will a larger share of statements than usual be answered from the cache on the next active day?",
+        action="schedule a warm-up",
+        label_says="1 if the share from the cache on the next active day within (t, t+7] exceeds the trailing 28-day "
+        "median; none if that is 0 or 1, or rests on fewer than 20 statements",
+        unit="workspace-warehouse-day",
+        algorithm=Algorithm.XGBOOST,
+        lookups=(Lookup(table=TABLE, columns=CACHING),),
+        horizon=days(7),
+        baseline=FromFeature(columns=("cache_above_last",)),
+        needs=(*WAREHOUSE_NEEDS, *CACHE),
+        required=("cache_median_28d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the next active day against the median as of the day."""
+        usual = (
+            PerformanceFeatures()
+            .facts(gold, "cache_median_28d", "statements_28d")
+            .where(f"cache_median_28d > 0 AND cache_median_28d < 1 AND statements_28d >= {LEAST_STATEMENTS}")
+        )
+        return label_within(
+            active_days(gold).where("cache_share IS NOT NULL"), keys=WAREHOUSE, time=TIME, day="day",
+            horizon=self.spec.horizon, as_of=as_of, beside=usual,
+            label="CAST(min_by(cache_share, day) > max(cache_median_28d) AS int)",
+        )  # fmt: skip
+
+    def estimator(self) -> Any:
+        """Boosted trees, shallow ones: eligible days are few."""
+        return boosted_trees(n_estimators=250, max_depth=3, min_child_weight=20)
+
+
+class QueryOptimizationRecommender(ClassificationTrainer):
+    """What is wrong with the statement, and will be next week?"""
+
+    task = Task.MULTILABEL
+    spec = ModelSpec(
+        name="query_optimization_recommender",
+        use_case="query_optimization",
+        question="Which problems will the statement have in over a fifth of its runs over the next seven days?",
+        action="fix the named cause",
+        label_says="per problem, 1 if it occurs in over 20 % of the runs in (t, t+7]: spilled bytes; queued for over "
+        "10 % of the time; under 20 % of at least 100 files pruned; compiling over 30 % of the time; over 60 s",
+        unit="workspace-fingerprint-day",
+        algorithm=Algorithm.XGBOOST,
+        lookups=(Lookup(table="performance_query_features"),),
+        horizon=days(7),
+        labels=tuple(PROBLEMS),
+        baseline=FromFeature(columns=tuple(f"{name}_share_7d" for name in PROBLEMS)),
+        needs=(*QUERY_NEEDS, *(need for _, needs, _ in PROBLEMS.values() for need in needs)),
+        required=("runs_28d",),
+    )
+
+    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+        """Label days by the share of bad runs in the week after; a run that cannot tell is left out of it."""
+        bad = ", ".join(
+            f"CAST(coalesce(sum({name}_bad) > {OFTEN} * sum({name}_runs), false) AS int) AS {name}" for name in PROBLEMS
+        )
+        found = label_within(
+            problem_days(gold), keys=QUERY, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
+            name="problems", label=f"struct({bad})",
+        )  # fmt: skip
+        # The weeks of neighbouring days hold nearly the same runs: a part of the days says as much as all of them.
+        some = found.where(f"pmod(hash(query_fingerprint, {TIME}), {ONE_DAY_IN}) = 0")
+        return some.selectExpr(*QUERY, TIME, *(f"problems.{name} AS {name}" for name in PROBLEMS), "label_known_at")
+
+    def estimator(self) -> Any:
+        """Boosted trees, one set per problem."""
+        return boosted_trees(n_estimators=120, learning_rate=0.05, max_bin=64)
+
+
+def problem_days(gold: GoldView) -> DataFrame:
+    """Return one row per statement fingerprint and day: how many runs had each problem, of how many that can tell."""
+    from pyspark.sql import functions as F
+
+    known = statements(gold).where("query_fingerprint IS NOT NULL AND workspace_id IS NOT NULL")
+    counts = [F.max("known_at").alias("known_at")]
+    for name, (condition, _, _) in PROBLEMS.items():
+        counts += [F.expr(f"count_if({condition}) AS {name}_bad"), F.expr(f"count({condition}) AS {name}_runs")]
+    return known.groupBy(*QUERY, "day").agg(*counts)
+
+
+def active_days(gold: GoldView) -> DataFrame:
+    """Return one row per warehouse and day with statements: its P95 and its share from the cache."""
+    from pyspark.sql import functions as F
+
+    found = statements(gold).where("workspace_id IS NOT NULL AND warehouse_id IS NOT NULL AND total_ms IS NOT NULL")
+    return found.groupBy(*WAREHOUSE, "day").agg(
+        F.expr(f"percentile(total_ms, {P95}) AS p95_ms"),
+        F.expr("avg(cached) AS cache_share"),
+        F.max("known_at").alias("known_at"),
+    )

@@ -1,0 +1,78 @@
+"""The words in which this domain declares its columns, and the rule of what size suits a warehouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domains.performance.clusters import SETTINGS
+from domains.performance.statements import HISTORY
+from framework.formulas import daily, derived, quantile
+from framework.spec import days
+
+if TYPE_CHECKING:
+    from framework.table_spec import Feature
+
+WEEK, MONTH = days(7), days(28)
+P95 = 0.95
+QUEUED_SHARE, IDLE_SHARE, AT_LEAST = 0.1, 0.6, 0.95
+"""Undersized: more of the time than this is queueing. Oversized: more than this idle, and this much at the minimum."""
+UNDERSIZED, OVERSIZED, RIGHT_SIZED = range(3)
+COMPARABLE = "statements BETWEEN 0.4 * statements_seen_usual AND 2.5 * statements_seen_usual AND statements >= 3"
+"""A day whose volume is like that of the active days before: only such days tell slower statements from other ones."""
+QUEUE, COLD, COMPILE, WORK, READ, SPILL, CACHE, READ_FILES, PRUNED, USERS, TEXT = (
+    (f"{HISTORY}.{column}",)
+    for column in (
+        "waiting_at_capacity_duration_ms", "waiting_for_compute_duration_ms", "compilation_duration_ms",
+        "execution_duration_ms", "read_bytes", "spilled_local_bytes", "from_result_cache", "read_files", "pruned_files",
+        "executed_by", "statement_text",
+    )
+)  # fmt: skip
+
+
+def rule(queued: str, whole: str, idle: str, running: str, least: str) -> str:
+    """Return SQL for the class of a warehouse by sums over a window: 0 undersized, 1 oversized, 2 right-sized."""
+    return (
+        f"CASE WHEN {queued} > {QUEUED_SHARE} * {whole} THEN {UNDERSIZED} "
+        f"WHEN {idle} > {IDLE_SHARE} * {running} AND {least} >= {AT_LEAST} * {running} THEN {OVERSIZED} "
+        f"WHEN {whole} > 0 AND {running} > 0 THEN {RIGHT_SIZED} END"
+    )
+
+
+def count(name: str, sql: str, *, says: str, needs: tuple[str, ...] = (), unit: str = "statements") -> Feature:
+    """Declare a sum over the day's statements that is 0 on a silent day."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs)
+
+
+def hidden(name: str, sql: str, *, says: str, needs: tuple[str, ...] = ()) -> Feature:
+    """Declare a sum over the day that only other formulas use."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, needs=needs, hidden=True)
+
+
+def held(name: str, *, says: str, unit: str, column: str) -> Feature:
+    """Declare a setting as of the day's end, carried over silent days."""
+    sql = f"last(day_{name}, true) {{w}}"
+    return derived(name, sql, window=days(29), says=says, unit=unit, needs=(f"{SETTINGS}.{column}",))
+
+
+def upward(name: str, of: str, *, says: str, needs: tuple[str, ...] = ()) -> Feature:
+    """Declare how far a day's value lies above its usual, in logs; 0 below it, NULL on a day that does not compare.
+
+    Args:
+        name: Column name.
+        of: A daily column; its median over the past 28 days is the usual.
+        says: Meaning.
+        needs: Gold columns.
+    """
+    known = f"{COMPARABLE} AND {of} > 0 AND {of}_usual > 0"
+    sql = f"CASE WHEN {known} THEN greatest(ln({of} / {of}_usual), 0) END"
+    return derived(name, sql, says=says, unit="log ratio", needs=needs)
+
+
+def usual(of: str, *, needs: tuple[str, ...] = ()) -> tuple[Feature, Feature]:
+    """Declare the median of a daily column over the 28 days before, as two hidden columns."""
+    past = derived(
+        f"{of}_past", f"sort_array(collect_list({of}) {{past}})", window=MONTH, says="values of the days before",
+        hidden=True, type="array<double>", needs=needs,
+    )  # fmt: skip
+    middle = quantile(f"{of}_usual", 0.5, f"{of}_past", says="median of the days before")
+    return past, derived(f"{of}_usual", middle.sql, says=middle.says, hidden=True)
