@@ -101,10 +101,11 @@ def changes_of_rights(gold: GoldView) -> DataFrame:
         ``object``, and for what was given ``new_object``, ``new_principal``, ``powerful``, ``outside``, ``to_self``
         and ``off_hours``, 0/1.
     """
-    return gold.staged("security_rights", lambda: _changes_of_rights(gold))
+    events = audited(gold)  # one frame is staged after the other, never within
+    return gold.staged("security_rights", lambda: _changes_of_rights(gold, events))
 
 
-def _changes_of_rights(gold: GoldView) -> DataFrame:
+def _changes_of_rights(gold: GoldView, events: DataFrame) -> DataFrame:
     from domains.security.options import SecurityOptions
 
     options: SecurityOptions = gold.options(SecurityOptions)
@@ -119,7 +120,7 @@ def _changes_of_rights(gold: GoldView) -> DataFrame:
         f"array(named_struct('given', CASE WHEN direction = 'add' THEN 1 ELSE 0 END, "
         f"'principal', {first_of(options.principal_keys)}, 'privilege', {first_of(options.privilege_keys)}))"
     )
-    changes = audited(gold).where("direction IS NOT NULL AND coalesce(failed, 0) = 0")
+    changes = events.where("direction IS NOT NULL AND coalesce(failed, 0) = 0")
     one = f"CASE WHEN direction = 'changes' THEN concat({given}, {taken}) ELSE {plain} END"
     found = changes.selectExpr("user_id", "day", "known_at", "object", "off_hours", f"inline({one})")
     found = (
@@ -145,19 +146,20 @@ def grant_days(gold: GoldView) -> DataFrame:
         ``user_id``, ``day``, and ``undone``: 1 if one of the day's grants was taken back on one of the following
         days, or was given to oneself and used then; else 0. Certain once those days have passed.
     """
-    return gold.staged("security_grant_days", lambda: _grant_days(gold))
+    events, changes = audited(gold), changes_of_rights(gold)
+    return gold.staged("security_grant_days", lambda: _grant_days(events, changes))
 
 
-def _grant_days(gold: GoldView) -> DataFrame:
-    changes = changes_of_rights(gold).select("user_id", "day", "given", "principal", "object", "to_self")
+def _grant_days(events: DataFrame, rights: DataFrame) -> DataFrame:
+    changes = rights.select("user_id", "day", "given", "principal", "object", "to_self")
     grants = changes.where("given = 1").distinct()
     within = f"later > day AND later <= date_add(day, {REVIEW})"
     taken = changes.where("given = 0 AND object IS NOT NULL").selectExpr("principal", "object", "day AS later")
     undone = grants.join(taken.distinct(), ["principal", "object"]).where(within).select("user_id", "day")
-    uses = audited(gold).where("direction IS NULL AND object IS NOT NULL AND coalesce(failed, 0) = 0")
+    uses = events.where("direction IS NULL AND object IS NOT NULL AND coalesce(failed, 0) = 0")
     used = uses.selectExpr("user_id", "object", "day AS later").distinct()
     helped = grants.where("to_self = 1").join(used, ["user_id", "object"]).where(within).select("user_id", "day")
     bad = undone.union(helped).selectExpr("user_id", "day", "1 AS undone")
     rows = changes.selectExpr("user_id", "day", "0 AS undone")
-    rows = rows.union(audited(gold).where("admin = 1").selectExpr("user_id", "day", "0 AS undone")).union(bad)
+    rows = rows.union(events.where("admin = 1").selectExpr("user_id", "day", "0 AS undone")).union(bad)
     return rows.groupBy("user_id", "day").agg({"undone": "max"}).withColumnRenamed("max(undone)", "undone")
