@@ -148,8 +148,9 @@ class Staging:
             if not self._kept:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+            table = to_arrow(make())  # which may keep frames of its own
             file = self._folder / f"{len(self._kept)}.parquet"
-            pq.write_table(to_arrow(make()), file)
+            pq.write_table(table, file)
             self._kept[name] = file
         return self._spark().read.parquet(str(self._kept[name]))
 
