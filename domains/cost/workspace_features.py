@@ -42,7 +42,7 @@ def rise(name: str, of: str, *, says: str) -> Feature:
 
 def jump(name: str, amount_sql: str, *, says: str) -> Feature:
     """Declare a jump in usual days of the workspace, on a log scale; 0 where there is none."""
-    sql = f"ln(1 + greatest({amount_sql}, 0) / nullif(abs(booked_mean_past), 0))"
+    sql = f"ln(1 + greatest({amount_sql}, 0) / nullif(usual_day, 0))"
     return derived(name, sql, says=says, unit="log days of usual cost")
 
 
@@ -102,6 +102,9 @@ PAST = (
         unit="standard deviations",
     ),
     derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+            unit=MONEY),
+    derived("usual_day", "greatest(abs(booked_mean_past), 0.02 * avg(abs(booked_mean_past)) {peers})",
+            says="mean cost of the 28 days before, at least a fiftieth of the mean workspace's: cents alarm nobody",
             unit=MONEY),
     derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
             says="cost over the mean of the 28 days before", unit="ratio"),
