@@ -59,7 +59,7 @@ def in_whole_numbers(regression: Any) -> Any:
     import numpy as np
     from sklearn.compose import TransformedTargetRegressor
 
-    return TransformedTargetRegressor(regression, func=np.positive, inverse_func=np.rint)
+    return TransformedTargetRegressor(regression, func=np.positive, inverse_func=np.rint, check_inverse=False)
 
 
 def forest(**overrides: Any) -> Any:

@@ -93,9 +93,9 @@ def test_answers_are_given_from_the_lowest_probability_at_which_enough_are_right
     every = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.6, 0.4], [0.45, 0.55]])
     truth = np.array([0, 0, 1, 0, 1, 0])
     # Right so far, by falling probability: 1/1, 2/2, 3/3, 4/5 (two rows share 0.6), 4/6.
-    assert confident_from(truth, every, 0.8) == 0.6
-    assert confident_from(truth, every, 0.9) == 0.7
-    assert confident_from(truth, every, 0.6) == 0.55
+    assert confident_from(truth, every, 0.8) == pytest.approx(0.6)
+    assert confident_from(truth, every, 0.9) == pytest.approx(0.7)
+    assert confident_from(truth, every, 0.6) == pytest.approx(0.55)
     assert confident_from(1 - truth, every, 1.0) > 1
     assert confident_from(truth[:0], every[:0], 0.5) > 1
 
