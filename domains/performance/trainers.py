@@ -49,7 +49,8 @@ SIZING = (
 SHIFTS = ("p95_ratio", "p95_rise_7d", "p95_shift_3d", "slower_rise_7d", "slower_share_7d")
 CAPACITY = (
     "statements_28d", "statements_on_next_weekday", "growth_7d", "month_turns", "queue_share_7d", "queued_rate_7d",
-    "peak_clusters_7d", "peak_clusters_28d", "peak_clusters_mean_28d", "least_share_28d", "min_clusters", "max_clusters",
+    "peak_clusters_7d", "peak_clusters_28d", "peak_clusters_mean_28d", "least_share_28d", "min_clusters",
+    "max_clusters",
 )  # fmt: skip
 CACHING = (
     "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "active_days_7d", "growth_7d",
