@@ -48,11 +48,9 @@ SIZING = (
 )  # fmt: skip
 SHIFTS = ("p95_ratio", "p95_rise_7d", "p95_shift_3d", "slower_rise_7d", "slower_share_7d")
 CAPACITY = (
-    "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "growth_7d", "active_days_7d",
-    "weekday_sin", "weekday_cos", "month_turns", "queue_share_7d", "queued_rate_7d", "peak_clusters",
-    "peak_clusters_7d", "peak_clusters_28d", "peak_clusters_mean_28d", "clusters_mean_7d", "least_share_7d",
-    "least_share_28d", "most_share_7d", "idle_share_7d", "min_clusters", "max_clusters", "size_step",
-    "mean_log_ms_7d", "mean_log_ms_28d",
+    "statements_28d", "statements_on_next_weekday", "growth_7d", "month_turns", "queue_share_7d", "queued_rate_7d",
+    "peak_clusters_7d", "peak_clusters_28d", "peak_clusters_mean_28d", "least_share_28d", "min_clusters",
+    "max_clusters",
 )  # fmt: skip
 CACHING = (
     "statements", "statements_7d", "statements_28d", "statements_on_next_weekday", "active_days_7d", "growth_7d",
@@ -189,8 +187,9 @@ class ClusterCapacityPlanner(RegressionTrainer):
         )  # fmt: skip
 
     def estimator(self) -> Any:
-        """Boosted trees on squared error, rounded: a peak is a whole number of clusters."""
-        return in_whole_numbers(on_log_scale(boosted_regression(loss="squared_error")))
+        """Few and small trees, rounded: weeks resemble each other, and large trees learn single warehouses by heart."""
+        small = boosted_regression(loss="squared_error", max_iter=80, max_depth=3, min_samples_leaf=100)
+        return in_whole_numbers(on_log_scale(small))
 
 
 class CacheHitPredictor(ClassificationTrainer):

@@ -77,6 +77,23 @@ def test_too_little_to_tell_is_not_calibrated():
     # Positives on the later days only: nothing to fit the calibrator on.
     late = (np.arange(400) >= 200).astype(int)
     assert calibrate(proud, inputs, late, on_days(400)) is None
+    # Fewer positives on the earlier days than scikit-learn has folds.
+    few = np.where(np.arange(400) < 200, np.arange(400) < 4, late).astype(int)
+    assert calibrate(proud, inputs, few, on_days(400)) is None
+
+
+def test_counts_are_forecast_in_whole_numbers_and_still_differ():
+    from sklearn.base import clone
+
+    from framework.training.learners import boosted_regression, in_whole_numbers, on_log_scale
+
+    inputs, _ = sample(2_000, 1)
+    counts = (1 + (inputs["a"] > 0) + (inputs["a"] > 1.5)).to_numpy(float)
+    counts[::4] = 2.0
+    whole = in_whole_numbers(on_log_scale(boosted_regression(loss="squared_error")))
+    found = clone(whole).fit(inputs, counts).predict(inputs)
+    assert set(found) == {1.0, 2.0, 3.0}
+    assert np.abs(found - counts).mean() < 0.4
 
 
 @settings(max_examples=100, deadline=None)
