@@ -55,6 +55,7 @@ class Pipeline:
             as_of=runtime.as_of,
             inputs=runtime.settings.inputs(),
         )
+        self._checked: set[str] = set()
         self._finished = self._ledger.finished() if resume else {}
 
     def run(self, stages: Sequence[str] = STAGES) -> list[UnitResult]:
@@ -123,6 +124,9 @@ class Pipeline:
         runtime = self._runtime
         remarks = []
         for name in builder.table.gold_tables():
+            if name in self._checked:  # several builders read it; its rows are named once
+                continue
+            self._checked.add(name)
             profile = runtime.profiler.profile(name)
             quarantine(runtime, runtime.gold(), profile)
             remarks += _oddities(profile)
@@ -177,6 +181,8 @@ def _named(stage: str, name: str, began: float) -> Iterator[list[UnitResult]]:
 
 
 def _oddities(profile: Profile) -> list[str]:
-    found = [f"{rows} rows of {profile.table} in quarantine ({reason})" for reason, rows in sorted(profile.bad.items())]
-    found += [f"{profile.table}.{column}: unknown {', '.join(values)}" for column, values in profile.unknown.items()]
-    return found
+    found = []
+    if profile.bad:
+        each = ", ".join(f"{rows} {reason}" for reason, rows in sorted(profile.bad.items()))
+        found.append(f"{profile.table}: {sum(profile.bad.values())} rows in quarantine ({each})")
+    return found + [f"{profile.table}.{column}: unknown {', '.join(v)}" for column, v in profile.unknown.items()]
