@@ -55,7 +55,6 @@ def _read(gold: GoldView) -> DataFrame:
             KNOWN_AT,
             "CAST(list_cost AS double) AS cost",
             "coalesce(record_type IN ('RETRACTION', 'RESTATEMENT'), false) AS corrects",
-            # Units are never added up: quantities are read of DBU records alone, costs of all.
             # What is stored or transferred has no hours of its own.
             "CASE WHEN coalesce(usage_metadata_job_id, usage_metadata_warehouse_id, usage_metadata_cluster_id)"
             " IS NOT NULL"

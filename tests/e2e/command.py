@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from deltalake import DeltaTable
@@ -49,7 +50,7 @@ def start(words: list[str], **environment: str) -> subprocess.Popen[str]:
 def finish(words: list[str], **environment: str) -> Finished:
     """Run the command to its end."""
     process = start(words, **environment)
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=1200)
     return Finished(process.returncode, out, err)
 
 
@@ -79,9 +80,15 @@ def tables(home: Path) -> dict[str, pd.DataFrame]:
     return found
 
 
-def differences(one: Path, two: Path) -> list[str]:
-    """Return the tables in which two homes differ; numbers may differ by rounding."""
-    left, right = tables(one), tables(two)
+def ledger(home: Path) -> list[dict[str, Any]]:
+    """Return the results of all units, in the order in which they ended."""
+    rows = DeltaTable(str(home / "tables/main/health_monitor/run_ledger")).to_pyarrow_table().to_pylist()
+    return [json.loads(row["result"]) for row in sorted(rows, key=lambda row: row["recorded_at"])]
+
+
+def differences(one: Path, two: Path, only: set[str] | None = None) -> list[str]:
+    """Return the tables in which two homes differ, of some or of all; numbers may differ by rounding."""
+    left, right = ({n: t for n, t in tables(home).items() if only is None or n in only} for home in (one, two))
     if set(left) != set(right):
         return sorted(set(left) ^ set(right))
     return [name for name in left if not _same(left[name], right[name])]

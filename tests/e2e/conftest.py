@@ -28,7 +28,7 @@ class Run:
 @pytest.fixture(scope="session")
 def gold_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gold")
-    simulate(folder, scale=0.05, last_day=AS_OF)
+    simulate(folder, scale=0.1, last_day=AS_OF)
     return folder
 
 
