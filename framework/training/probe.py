@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOO_GOOD = 0.999
 ENOUGH_ROWS = 50
+FEW_ENTITIES = 5
 
 
 def check_label_frame(
@@ -87,7 +88,9 @@ def check_features(
     found = {name: _equal(column, truth) for name, column in values.items()}
     if not any(found.values()):
         found = {
-            name: _predicts_value(column, truth, entity) if task is Task.REGRESSION else _predicts_class(column, truth)
+            name: _predicts_value(column, truth, entity)
+            if task is Task.REGRESSION
+            else _predicts_class(column, truth, entity)
             for name, column in values.items()
         }
     for name, why in found.items():
@@ -112,7 +115,7 @@ def _equal(values: np.ndarray, truth: np.ndarray) -> str:
     return f"equals the label in {share:.1%} of rows" if min(share, agree) >= TOO_GOOD else ""
 
 
-def _predicts_class(values: np.ndarray, truth: np.ndarray) -> str:
+def _predicts_class(values: np.ndarray, truth: np.ndarray, entity: np.ndarray) -> str:
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
@@ -122,6 +125,9 @@ def _predicts_class(values: np.ndarray, truth: np.ndarray) -> str:
         is_class = truth[both] == code
         if min(is_class.sum(), (~is_class).sum()) < 10:  # noqa: PLR2004 - too few to tell chance from knowledge
             continue
+        own = set(entity[both][is_class])
+        if len(own) < FEW_ENTITIES and own.isdisjoint(entity[both][~is_class]):
+            continue  # a class of few entities that have no other: any of their levels sets them apart
         area = float(roc_auc_score(is_class, values[both]))
         if max(area, 1 - area) >= TOO_GOOD:
             return f"alone separates class {code:g} with ROC AUC {max(area, 1 - area):.4f}"

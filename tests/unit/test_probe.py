@@ -95,6 +95,15 @@ def test_a_middle_class_given_away_by_a_flag_is_named(rng):
         probe(codes, Task.MULTICLASS, tell=np.where(codes == 1, -1.0, 0.0))
 
 
+def test_a_class_of_few_entities_is_set_apart_by_their_levels_and_that_is_no_leak(rng):
+    level = np.arange(ENTITIES, dtype=float)[entity()]
+    few = np.where(level < 3, 2, rng.integers(0, 2, ROWS))
+    probe(few, Task.MULTICLASS, level=level)
+    many = np.where(level < 6, 2, rng.integers(0, 2, ROWS))
+    with pytest.raises(LeakageError, match="separates class 2"):
+        probe(many, Task.MULTICLASS, level=level)
+
+
 def test_noise_and_good_features_are_no_leak(forecast, flag, rng):
     probe(forecast, Task.REGRESSION, noise=rng.normal(size=ROWS), good=forecast + rng.normal(0, 2, ROWS))
     probe(flag, Task.BINARY, noise=rng.normal(size=ROWS), good=flag + rng.normal(0, 0.7, ROWS))
