@@ -47,6 +47,7 @@ class DataDriftDetector(AnomalyTrainer):
         baseline=FromFeature(columns=("rows_z_28d",)),
         needs=ROWS,
         required=("rows_z_28d",),
+        alert_budget=0.5,
         test=days(84),  # departures are rare: three weeks hold a handful
     )  # fmt: skip
 
