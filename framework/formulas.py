@@ -44,6 +44,13 @@ def daily(
     )
 
 
+def counted(
+    name: str, sql: str, *, says: str, unit: str = "", needs: tuple[str, ...] = (), hidden: bool = False
+) -> Feature:
+    """Declare a sum or count of one day's events that is 0 where there is none, and on a silent day."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs, hidden=hidden)
+
+
 def total(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
     """Declare the sum of a daily column over trailing days."""
     return _over(name, f"sum({of}) {{w}}", window, says, unit)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from domains.cost.usage import JOB, JOB_COST, PRICED, SAVED, savings, share_saved, usage
 from domains.gold.runs import OUTCOME, job_runs
 from framework.features import DailyFeatures
-from framework.formulas import calendar, daily, days_since, derived, lagged, rate, total
+from framework.formulas import calendar, counted, daily, days_since, derived, lagged, rate, total
 from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ TAGS = (*JOB_COST, "fact_usage.custom_tags")
 NAME = ("dim_job.name", "dim_job.change_time")
 
 
-def amount(
-    name: str, sql: str, *, says: str, unit: str = MONEY, needs: tuple[str, ...] = (), hidden: bool = False
-) -> Feature:
-    """Declare a sum of the day's events that is 0 on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs, hidden=hidden)
+amount = partial(counted, unit=MONEY)
 
 
 def avoidable(name: str, window: int, says: str) -> Feature:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from domains.cost.options import CostOptions
 from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
 from framework.features import DailyFeatures
-from framework.formulas import calendar, daily, derived, lagged, mean, nearest_rank, total
+from framework.formulas import calendar, counted, daily, derived, lagged, mean, nearest_rank, total
 from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ SPAN = ("fact_usage.usage_start_time", "fact_usage.usage_end_time")
 MONEY = "list price"
 
 
-def amount(name: str, sql: str, *, says: str, unit: str = MONEY, needs: tuple[str, ...] = ()) -> Feature:
-    """Declare a sum of the day's records that is 0 on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs)
+amount = partial(counted, unit=MONEY)
 
 
 def rise(name: str, of: str, *, says: str) -> Feature:

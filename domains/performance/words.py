@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from domains.performance.clusters import SETTINGS
 from domains.performance.statements import HISTORY
-from framework.formulas import daily, derived, quantile
+from framework.formulas import counted, derived, quantile
 from framework.spec import days
 
 if TYPE_CHECKING:
@@ -38,14 +39,7 @@ def rule(queued: str, whole: str, idle: str, running: str, least: str) -> str:
     )
 
 
-def count(name: str, sql: str, *, says: str, needs: tuple[str, ...] = (), unit: str = "statements") -> Feature:
-    """Declare a sum over the day's statements that is 0 on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs)
-
-
-def hidden(name: str, sql: str, *, says: str, needs: tuple[str, ...] = ()) -> Feature:
-    """Declare a sum over the day that only other formulas use."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, needs=needs, hidden=True)
+count, hidden = partial(counted, unit="statements"), partial(counted, hidden=True)
 
 
 def held(name: str, *, says: str, unit: str, column: str) -> Feature:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import MAX_GAP, SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
 from framework.features import DailyFeatures
-from framework.formulas import calendar, daily, days_since, derived, lagged, last_of, mean, total, zscore
+from framework.formulas import calendar, counted, daily, days_since, derived, lagged, last_of, mean, total, zscore
 from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
 
 def changed(name: str, *, says: str) -> Feature:
     """Declare a day's count of column changes, 0 on a day without a snapshot."""
-    return daily(name, f"coalesce(sum({name}), 0)", empty=0, says=says, unit="columns", needs=SHAPE)
+    return counted(name, f"sum({name})", says=says, unit="columns", needs=SHAPE)
 
 
 DAILY = (

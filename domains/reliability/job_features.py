@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, job_runs, with_runtime
@@ -9,6 +10,7 @@ from domains.reliability.runs import first_runs, followers, retries, with_breach
 from framework.features import DailyFeatures
 from framework.formulas import (
     calendar,
+    counted,
     daily,
     days_since,
     derived,
@@ -41,9 +43,7 @@ RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
 SUCCESSFUL = "CASE WHEN succeeded = 1 THEN seconds END"
 
 
-def count(name: str, sql: str, *, says: str, unit: str = "runs", hidden: bool = False) -> Feature:
-    """Declare a count of the day's events that is 0 on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=OUTCOME, hidden=hidden)
+count = partial(counted, unit="runs", needs=OUTCOME)
 
 
 def share_of_last(number: int) -> Feature:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from framework.formulas import daily, derived
+from functools import partial
+
+from framework.formulas import counted, daily, derived
 from framework.spec import Feature, days
 
 MONTH, QUARTER = days(28), days(90)
 
 
-def count(name: str, sql: str, *, says: str, unit: str = "events", needs: tuple[str, ...] = ()) -> Feature:
-    """Declare a count that is 0 on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs)
+count = partial(counted, unit="events")
 
 
 def amount(name: str, sql: str, *, says: str, unit: str, needs: tuple[str, ...]) -> tuple[Feature, ...]:
