@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from framework.plugins import discover
@@ -42,3 +44,17 @@ def test_every_model_has_one_scorer_and_each_feature_table_a_model():
     assert set(PLUGINS.scorers) == set(PLUGINS.trainers)
     looked_up = {k.table for offer in PLUGINS.trainers.values() for k in offer.item.spec.lookups}
     assert looked_up == set(PLUGINS.builders)
+
+
+def test_there_are_25_models_of_the_kinds_that_were_asked_for():
+    kinds = Counter((str(offer.item.spec.algorithm), str(offer.item.task)) for offer in PLUGINS.trainers.values())
+    multi = kinds.pop(("XGBoost", "multilabel"))
+    by_algorithm = Counter()
+    for (algorithm, _), count in kinds.items():
+        by_algorithm[algorithm] += count
+    assert multi == 1
+    assert by_algorithm == {"IsolationForest": 6, "GradientBoosting": 8, "XGBoost": 6, "RandomForest": 4}
+    assert Counter(offer.domain for offer in PLUGINS.trainers.values()) == {
+        "cost": 6, "security": 4, "performance": 7, "reliability": 5, "quality": 3
+    }  # fmt: skip
+    assert len(PLUGINS.builders) == 9
