@@ -213,8 +213,12 @@ def _result(trainer: ModelTrainer, data: TrainingData, fitted: Fitted) -> UnitRe
         name, why = next(iter(data.dropped.items()))
         more = f" and {len(data.dropped) - 1} more" if len(data.dropped) > 1 else ""
         remarks.append(f"without {name}{more}: {why}")
-    if found is not None and not found.beats_baseline and not fitted.fallback:
-        remarks.insert(0, "does not beat its baseline: not promoted")
+    above = trainer.spec.promote_above
+    if found is not None and not fitted.fallback:
+        if not found.beats_baseline:
+            remarks.insert(0, "does not beat its baseline: not promoted")
+        elif found.skill <= above:
+            remarks.insert(0, f"its skill is not above {above:g}: not promoted")
     return UnitResult(
         stage="train",
         name=trainer.spec.name,

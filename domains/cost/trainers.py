@@ -13,7 +13,7 @@ from domains.cost.workspace_features import CostFeatures
 from domains.gold.truth import incident_days
 from framework.labels import LABEL_KNOWN_AT, label_within
 from framework.spec import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days
-from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class CostAnomalyDetector(AnomalyTrainer):
         lookups=(Lookup(table="cost_features", columns=JUMPS),),
         horizon=days(1),
         baseline=FromFeature(columns=("cost_weekday_z",)),
+        promote_above=WORTH_AN_ALERT,
         needs=COST,
         required=("cost_weekday_z",),
         alert_budget=0.05,

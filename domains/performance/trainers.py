@@ -11,7 +11,7 @@ from domains.performance.warehouse_features import PerformanceFeatures
 from domains.performance.words import CACHE, P95, QUEUE, rule
 from framework.labels import label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
-from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import (
     boosted_regression,
     boosted_trees,
@@ -141,6 +141,7 @@ class PerformanceRegressionDetector(AnomalyTrainer):
         lookups=(Lookup(table=TABLE, columns=SHIFTS),),
         horizon=days(3),
         baseline=FromFeature(columns=("p95_ratio",)),
+        promote_above=WORTH_AN_ALERT,
         needs=WAREHOUSE_NEEDS,
         required=("p95_ratio",),
         alert_budget=0.1,

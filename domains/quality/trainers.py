@@ -9,7 +9,7 @@ from domains.quality.changes import SEEN, SHAPE, WRITES, column_changes, seen_ta
 from domains.quality.features import CAP_HOURS, ROWS, QualityFeatures
 from framework.labels import LABEL_KNOWN_AT, label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
-from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class DataDriftDetector(AnomalyTrainer):
         ),
         horizon=days(PERSISTS),
         baseline=FromFeature(columns=("rows_z_28d",)),
+        promote_above=WORTH_AN_ALERT,
         needs=ROWS,
         required=("rows_z_28d",),
         alert_budget=0.5,

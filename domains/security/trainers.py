@@ -9,7 +9,7 @@ from domains.security.audit import REVIEW, USER, grant_days
 from domains.security.features import AUDIT, FAILED, PARAMS
 from framework.labels import LABEL_KNOWN_AT
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
-from framework.training import AnomalyTrainer, ClassificationTrainer
+from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer
 from framework.training.learners import forest, isolation_forest
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class SecurityThreatDetector(AnomalyTrainer):
         lookups=(Lookup(table=TABLE, columns=THREATS),),
         horizon=days(1),
         baseline=FromFeature(columns=("events_z_28d",)),
+        promote_above=WORTH_AN_ALERT,
         needs=(*AUDIT, *FAILED),
         test=RARE,
     )
@@ -83,6 +84,7 @@ class ExfiltrationDetector(AnomalyTrainer):
         lookups=(Lookup(table=TABLE, columns=VOLUMES),),
         horizon=days(1),
         baseline=FromFeature(columns=("read_bytes_z_28d",)),
+        promote_above=WORTH_AN_ALERT,
         needs=AUDIT,
         test=RARE,
     )
@@ -141,6 +143,7 @@ class UserBehaviorBaseline(AnomalyTrainer):
         lookups=(Lookup(table=TABLE, columns=HABITS),),
         horizon=days(1),
         baseline=FromFeature(columns=("events_z_28d",)),
+        promote_above=WORTH_AN_ALERT,
         needs=AUDIT,
         test=RARE,
     )

@@ -1,8 +1,8 @@
 """Trainers: subclass :class:`AnomalyTrainer`, :class:`RegressionTrainer` or :class:`ClassificationTrainer`."""
 
-from framework.training.anomaly import AnomalyTrainer
+from framework.training.anomaly import WORTH_AN_ALERT, AnomalyTrainer
 from framework.training.base import ModelTrainer
 from framework.training.classification import ClassificationTrainer
 from framework.training.regression import RegressionTrainer
 
-__all__ = ["AnomalyTrainer", "ClassificationTrainer", "ModelTrainer", "RegressionTrainer"]
+__all__ = ["WORTH_AN_ALERT", "AnomalyTrainer", "ClassificationTrainer", "ModelTrainer", "RegressionTrainer"]

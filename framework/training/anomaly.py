@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from framework.training.data import TrainingData
 
 STEPS = 1_001
+WORTH_AN_ALERT = 0.2
+"""Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
 WORKSPACE = "workspace_id"
 
 
