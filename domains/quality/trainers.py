@@ -39,7 +39,7 @@ class DataDriftDetector(AnomalyTrainer):
             Lookup(
                 table="quality_features",
                 columns=(
-                    "rows_z_28d", "rows_outside_28d", "size_outside_28d", "columns_change_1d",
+                    "rows_z_28d", "rows_outside_28d", "size_outside_28d",
                 ),
             ),
         ),
@@ -137,9 +137,7 @@ class SchemaChangePredictor(ClassificationTrainer):
             Lookup(
                 table="quality_features",
                 columns=(
-                    "column_count", "added", "dropped", "retyped", "changed_days_7d", "changed_days_28d",
-                    "changed_days_90d", "added_28d", "dropped_28d", "days_since_change", "change_rate_90d",
-                    "schema_changes_28d", "catalog_changes_7d", "writes_7d", "weekday_sin", "weekday_cos",
+                    "changed_days_7d", "changed_days_28d", "changed_days_90d", "days_since_change", "change_rate_90d",
                 ),
             ),
         ),
@@ -148,6 +146,7 @@ class SchemaChangePredictor(ClassificationTrainer):
         needs=(*SHAPE, *SEEN),
         required=("change_rate_90d",),
         calibrate=days(42),
+        test=days(42),
     )  # fmt: skip
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:
@@ -164,5 +163,5 @@ class SchemaChangePredictor(ClassificationTrainer):
         )  # fmt: skip
 
     def estimator(self) -> Any:
-        """Boosted trees: few and shallow, since changes are rare."""
-        return boosted_trees(n_estimators=300, max_depth=3)
+        """Boosted trees: few, shallow and held back, since changes are rare and tables few."""
+        return boosted_trees(n_estimators=150, max_depth=2, colsample_bytree=0.5, min_child_weight=30, reg_lambda=20.0)
