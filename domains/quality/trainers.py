@@ -30,7 +30,7 @@ class DataDriftDetector(AnomalyTrainer):
     spec = ModelSpec(
         name="data_drift_detector",
         use_case="data_drift",
-        question="Has the table's volume or shape left what is usual for it?",
+        question="Has the table's volume left what is usual for it?",
         action="hold downstream, tell the owner",
         label_says="judged: the rows of the day and of the three after it all leave the interval of the 28 days before",
         unit="table-day",
