@@ -79,6 +79,19 @@ def score(
 
 
 @app.command()
+def snapshot(
+    home: Home = None, as_of: AsOf = None, config: Config = None, strict: Strict = False,
+    schemas: Annotated[str | None, typer.Option(help="Schemas, separated by commas.", show_default="ours")] = None,
+) -> None:  # fmt: skip
+    """Write down today's tables and columns, so that they have a history."""
+    from framework.command import snapshot_tables
+
+    given = {"home": home, "as_of": as_of, "config": config, "strict": strict}
+    names = [word.strip() for word in (schemas or "").split(",") if word.strip()]
+    _exit(lambda: snapshot_tables(_parsed(given), names))
+
+
+@app.command()
 def models(
     domains: Domains = None,
     strict: Strict = False,

@@ -57,6 +57,28 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     return 1 if failures else 0
 
 
+def snapshot_tables(options: Mapping[str, Any], schemas: Sequence[str]) -> int:
+    """Take the day's snapshot of tables and columns.
+
+    Args:
+        options: Typed command-line options; ``config`` is no setting.
+        schemas: ``catalog.schema`` names; none for the monitor's own schema.
+
+    Returns:
+        Exit code 0.
+    """
+    from framework.config import load_settings
+    from framework.snapshots import take_snapshot
+    from framework.stores.local.opening import open_local
+
+    settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
+    runtime = open_local(settings, discover(strict=settings.strict))
+    day = settings.as_of or runtime.clock.now().date()
+    for name, rows in take_snapshot(runtime, day, schemas or [settings.schema_path]).items():
+        Console().print(f"{name}: {rows} rows of {day} written")
+    return 0
+
+
 def _with_progress(runtime: Runtime, stages: Sequence[str], options: Mapping[str, Any]) -> list[UnitResult]:
     """Run the pipeline under a live display on a terminal, and under log lines elsewhere."""
     from framework.pipeline import Pipeline

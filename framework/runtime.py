@@ -11,6 +11,7 @@ from framework.clock import Clock, midnight
 from framework.errors import ConfigError, RuntimeSetupError, nearest
 from framework.gold import Days, GoldReader, GoldView
 from framework.quarantine import Profiler
+from framework.snapshots import SAYS, WithSnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +92,8 @@ class Runtime:
             source = sources["folder"].item
         else:
             raise ConfigError(what=f"no gold source '{name}'", where="--gold", fix=nearest(name, sources))
-        return source.open(self, name), source.incomplete_days
+        own = {table: self.feature_table(table) for table in SAYS}
+        return WithSnapshots(source.open(self, name), self.tables, own), source.incomplete_days
 
     @cached_property
     def incomplete_days(self) -> int:

@@ -170,6 +170,9 @@ class Tables(Protocol):
     def schema(self, name: str) -> pa.Schema | None:
         """Return a table's Arrow schema with field metadata, or ``None`` if it does not exist."""
 
+    def details(self, name: str) -> dict[str, Any]:
+        """Return a table's ``row_count``, ``size_bytes`` and ``last_altered`` (UTC), from its metadata."""
+
     def version(self, name: str) -> int:
         """Return a table's Delta version; -1 if it does not exist."""
 

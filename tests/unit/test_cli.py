@@ -52,7 +52,7 @@ def test_help_mentions_every_option(command, options):
 
 def test_help_lists_the_commands():
     text = text_of(call("--help").output)
-    for command in ("run", "features", "train", "score", "models", "plugins"):
+    for command in ("run", "features", "train", "score", "snapshot", "models", "plugins"):
         assert f" {command} " in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -243,3 +243,10 @@ def _literal(value: date | datetime | int) -> str:
 
 def _quoted(column: str) -> str:
     return "`" + column.replace("`", "``") + "`"
+
+
+def details(table: DeltaTable) -> dict[str, Any]:
+    """Return rows, bytes and the time of the last commit, from the Delta log."""
+    sizes = pa.table(table.get_add_actions(flatten=True))["size_bytes"]
+    altered = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
+    return {"row_count": table.count(), "size_bytes": pc.sum(sizes).as_py() or 0, "last_altered": altered}

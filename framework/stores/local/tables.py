@@ -19,6 +19,7 @@ from framework.stores.local.delta import (
     arrow_schema,
     changed,
     check_rows,
+    details,
     join_on,
     live_files,
     metadata_of,
@@ -86,6 +87,10 @@ class LocalTables:
     def schema(self, name: str) -> pa.Schema | None:
         """Return a table's Arrow schema with field metadata, or ``None`` if it does not exist."""
         return arrow_schema(self._open(name)) if self.exists(name) else None
+
+    def details(self, name: str) -> dict[str, Any]:
+        """Return a table's ``row_count``, ``size_bytes`` and ``last_altered`` (UTC), from the Delta log."""
+        return details(self._existing(name))
 
     def version(self, name: str) -> int:
         """Return a table's Delta version; -1 if it does not exist."""

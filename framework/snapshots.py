@@ -1,0 +1,108 @@
+"""The monitor's own daily record of tables and columns: the platform shows only what is there at present.
+
+Two gold tables are kept by the monitor itself. A job takes a snapshot every evening; the gold view reads them where the
+gold layer does not hold them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from framework.gold import GoldReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from framework.gold import GoldTable
+    from framework.runtime import Runtime
+    from framework.stores.port import Tables
+
+TABLES, COLUMNS = "table_snapshots", "information_schema_columns"
+KEYS = ("snapshot_date", "table_catalog", "table_schema", "table_name")
+SAYS = {
+    TABLES: "One table at the end of a day, as the monitor saw it.",
+    COLUMNS: "One column of one table at the end of a day, as the monitor saw it.",
+}
+
+
+def take_snapshot(runtime: Runtime, day: date, schemas: Sequence[str]) -> dict[str, int]:
+    """Write down every table of some schemas, and its columns; the same day again updates what was seen earlier.
+
+    A table or column that went between two snapshots of one day stays in that day.
+
+    Args:
+        runtime: For its tables.
+        day: The day whose end the snapshot shows.
+        schemas: ``catalog.schema`` names.
+
+    Returns:
+        Rows inserted or changed, by snapshot table.
+    """
+    tables, columns = [], []
+    for schema in schemas:
+        catalog, _, name = schema.partition(".")
+        for table in runtime.tables.names(schema):
+            key = dict(zip(KEYS, (day, catalog, name, table), strict=True))
+            tables.append(key | runtime.tables.details(f"{schema}.{table}"))
+            columns += [key | column for column in _columns(runtime.tables.schema(f"{schema}.{table}"))]
+    found = {TABLES: (tables, KEYS), COLUMNS: (columns, (*KEYS, "column_name"))}
+    return {
+        name: runtime.tables.merge(
+            runtime.feature_table(name), _arrow(rows, name), keys=list(keys), description=SAYS[name]
+        )
+        for name, (rows, keys) in found.items()
+        if rows
+    }
+
+
+class WithSnapshots(GoldReader):
+    """A gold layer, with the monitor's own snapshots where it has none.
+
+    Args:
+        gold: The gold layer.
+        tables: The monitor's tables.
+        names: Three-level name of each snapshot table.
+    """
+
+    def __init__(self, gold: GoldReader, tables: Tables, names: dict[str, str]) -> None:
+        self._gold = gold
+        self._tables = tables
+        self._names = names
+
+    def read(self, table: GoldTable) -> DataFrame | None:
+        """Return the gold layer's table, else the monitor's own."""
+        found = self._gold.read(table)
+        own = self._names.get(table.name, "")
+        return self._tables.spark(own) if found is None and own and self._tables.exists(own) else found
+
+    def newest_day(self) -> date:
+        """Return the newest day of the gold layer."""
+        return self._gold.newest_day()
+
+
+def _columns(schema: pa.Schema | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "column_name": field.name,
+            "ordinal_position": at,
+            "data_type": str(field.type),
+            "is_nullable": "YES" if field.nullable else "NO",
+        }
+        for at, field in enumerate(schema or (), 1)
+    ]
+
+
+def _arrow(rows: list[dict[str, Any]], name: str) -> pa.Table:
+    import pyarrow as pa
+
+    text = pa.string()
+    kinds = {"snapshot_date": pa.date32(), "ordinal_position": pa.int32(), "row_count": pa.int64()}
+    kinds |= {"size_bytes": pa.int64(), "last_altered": pa.timestamp("us", tz="UTC")}
+    own: tuple[str, ...] = ("row_count", "size_bytes", "last_altered")
+    if name == COLUMNS:
+        own = ("column_name", "ordinal_position", "data_type", "is_nullable")
+    return pa.Table.from_pylist(rows, schema=pa.schema([(c, kinds.get(c, text)) for c in (*KEYS, *own)]))
