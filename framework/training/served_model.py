@@ -12,6 +12,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import joblib
 import mlflow
 import numpy as np
 import pandas as pd
@@ -45,7 +46,9 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         text = [name for name in inputs if inputs[name].dtype.kind == "O" and name not in self.served["usual"]]
         if text:
             inputs = inputs.fillna(dict.fromkeys(text, ""))
-        outputs = getattr(self, "_" + self.served["task"])(inputs)
+        # Forests add up their trees in whatever order their threads end: one thread gives the same digits every time.
+        with joblib.parallel_config("sequential"):
+            outputs = getattr(self, "_" + self.served["task"])(inputs)
         return pd.DataFrame(outputs | self._reasons(rows), index=rows.index)
 
     def _regression(self, inputs: pd.DataFrame) -> dict[str, Any]:

@@ -167,6 +167,16 @@ def test_a_class_that_is_not_likely_enough_is_not_given(tmp_path):
     assert not given.all()
 
 
+@pytest.mark.parametrize("make", [multiclass, anomaly])
+def test_threads_do_not_change_a_digit_from_call_to_call(tmp_path, make):
+    estimators, served = make()
+    estimators["estimator"].set_params(**{k: 4 for k in estimators["estimator"].get_params() if k.endswith("n_jobs")})
+    model = serve(tmp_path, estimators, served)
+    first = model.predict(None, frame(3_000))
+    for _ in range(8):
+        pd.testing.assert_frame_equal(model.predict(None, frame(3_000)), first, check_exact=True)
+
+
 def test_a_missing_text_is_an_empty_one(tmp_path):
     names = ["orders", "claims", ""] * 40
     estimator = make_pipeline(
