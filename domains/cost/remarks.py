@@ -15,14 +15,18 @@ PLAIN = "lower(regexp_replace(spelt, '[ _-]', ''))"
 
 
 def near_duplicates(gold: GoldView) -> list[str]:
-    """Return what looks like the tag's key, or like another of its values, but for case, blanks and dashes."""
+    """Return whether the tag's key is missing, and what looks like it or like another value but for case and blanks."""
     from pyspark.sql import functions as F
 
     key = gold.options(CostOptions).tag_key
     found = []
     keys = gold.fact_usage.selectExpr("explode(map_keys(custom_tags)) AS spelt").groupBy("spelt").count()
-    alike = keys.where((F.expr(PLAIN) == plain(key)) & (F.col("spelt") != key)).orderBy(F.desc("count"), "spelt")
-    if others := [f"'{row['spelt']}' ({row['count']})" for row in alike.limit(SHOWN).collect()]:
+    exact = F.col("spelt") == key
+    alike = keys.where(F.expr(PLAIN) == plain(key)).orderBy(F.desc(exact), F.desc("count"), "spelt")
+    spellings = {row["spelt"]: row["count"] for row in alike.limit(SHOWN + 1).collect()}
+    if spellings.pop(key, None) is None:
+        found.append(f"no record has the key '{key}' in fact_usage.custom_tags")
+    if others := [f"'{spelt}' ({count})" for spelt, count in spellings.items()]:
         found.append(f"tag keys that look like '{key}' are not read: {', '.join(others)}")
     values = usage(gold).where("cost_center IS NOT NULL").selectExpr("cost_center AS spelt").distinct()
     groups = values.groupBy(F.expr(PLAIN).alias("plain")).agg(F.sort_array(F.collect_list("spelt")).alias("spellings"))

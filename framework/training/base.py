@@ -84,8 +84,8 @@ class ModelTrainer(ABC):
             runtime.registry.settle(spec, unchanged.version)
             return dataclasses.replace(unchanged.result, reason=unchanged.result.reason or "unchanged")
         rows = assemble.assemble(self, runtime, as_of, grain)
-        if isinstance(rows, str):
-            return self._skipped(rows)
+        if isinstance(rows, str):  # what the operator should know of the input may be the reason
+            return self._skipped("; ".join([rows, *self.remarks(runtime.gold())]))
         split = split_by_time(rows.frame["_day"], rows.known_at, calibrate=spec.calibrate, test=spec.test)
         if isinstance(split, NoSplit):
             return self._skipped(split.reason)

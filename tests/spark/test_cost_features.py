@@ -337,6 +337,14 @@ def test_near_duplicates_of_keys_and_values_are_reported(gold_view):
     ]
 
 
+def test_a_key_that_no_record_has_is_named_with_what_looks_like_it(gold_view):
+    rows = [record(n, f"r{n}", custom_tags=tag) for n, tag in enumerate([{"CostCenter": "CC1"}, None, {"team": "x"}])]
+    assert near_duplicates(gold_view({"fact_usage": rows}, LAST)) == [
+        "no record has the key 'cost_center' in fact_usage.custom_tags",
+        "tag keys that look like 'cost_center' are not read: 'CostCenter' (1)",
+    ]
+
+
 def test_without_prices_names_and_runs_the_rest_stands(gold_view, records):
     job = CostJobFeatures().features(gold_view({"fact_usage": records}, LAST), Days(None, LAST))
     row = job.where("workspace_id = 'w0' AND job_id = 'j1'").orderBy("usage_date").collect()[-1]
