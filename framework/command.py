@@ -74,8 +74,12 @@ def snapshot_tables(options: Mapping[str, Any], schemas: Sequence[str]) -> int:
     settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
     runtime = open_local(settings, discover(strict=settings.strict))
     day = settings.as_of or runtime.clock.now().date()
-    for name, rows in take_snapshot(runtime, day, schemas or [settings.schema_path]).items():
+    names = schemas or [settings.schema_path]
+    taken = take_snapshot(runtime, day, names)
+    for name, rows in taken.items():
         Console().print(f"{name}: {rows} rows of {day} written")
+    if not taken:
+        Console().print(f"nothing to write down: there is no table in {', '.join(names)}")
     return 0
 
 

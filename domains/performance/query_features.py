@@ -31,8 +31,7 @@ from framework.formulas import (
     total,
     values,
 )
-from framework.spec import days
-from framework.table_spec import Feature, TableSpec
+from framework.spec import Feature, TableSpec, days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,7 +11,7 @@ from domains.performance.warehouse_day import CLUSTER_DAY, STATEMENTS
 from domains.performance.warehouse_levels import ACTIVITY, LATENCY, WAITING
 from domains.performance.warehouse_shape import CACHED, CAPACITY, SHIFTS
 from framework.features import DailyFeatures
-from framework.table_spec import TableSpec
+from framework.spec import TableSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,7 +11,7 @@ from framework.formulas import counted, derived, quantile
 from framework.spec import days
 
 if TYPE_CHECKING:
-    from framework.table_spec import Feature
+    from framework.spec import Feature
 
 WEEK, MONTH = days(7), days(28)
 P95 = 0.95

@@ -57,10 +57,15 @@ def model_features(spec: ModelSpec, runtime: Runtime) -> dict[str, Feature]:
     return found
 
 
+def is_built(table: str, runtime: Runtime) -> bool:
+    """Tell whether a feature table is stored: one whose gold is absent was never built."""
+    return runtime.tables.schema(runtime.feature_table(table)) is not None
+
+
 def lookups(
     spec: ModelSpec, runtime: Runtime, grain: TableSpec, only: Sequence[str] | None = None
 ) -> list[FeatureLookup]:
-    """Return the store's lookups; day-grain tables match the exact day.
+    """Return the store's lookups into the tables that are there; day-grain tables match the exact day.
 
     Args:
         spec: The model.
@@ -72,7 +77,7 @@ def lookups(
     for lookup in spec.lookups:
         table = runtime.plugins.table(lookup.table)
         names = [n for n in (lookup.columns or [c.name for c in table.features]) if only is None or n in only]
-        if names:
+        if names and is_built(table.name, runtime):
             found.append(
                 FeatureLookup(
                     table_name=runtime.feature_table(table.name),
@@ -140,7 +145,10 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
             horizon=spec.horizon,
             model=spec.name,
         )
-    found = frame[list(model_features(spec, runtime))].notna().any(axis=1)
+    names = list(model_features(spec, runtime))
+    # What a table that was never built would have given is missing in every row.
+    frame = frame.reindex(columns=[*frame.columns, *(n for n in names if n not in frame)])
+    found = frame[names].notna().any(axis=1)
     kept = frame[found].reset_index(drop=True)
     if kept.empty:
         return f"none of {len(frame)} labelled rows has features"
@@ -159,10 +167,10 @@ def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: Ta
     for name, feature in model_features(trainer.spec, runtime).items():
         if feature.type == "double":
             frame[name] = frame[name].astype("float64")
-        elif feature.type == "string":
-            frame[name] = frame[name].fillna("")
         if train[name].notna().any():
             inputs.append(name)
+            if feature.type == "string":
+                frame[name] = frame[name].fillna("")
         else:
             dropped[name] = _why_null(trainer.spec, runtime, name)
     return TrainingData(
@@ -206,7 +214,7 @@ def _why_null(spec: ModelSpec, runtime: Runtime, name: str) -> str:
 def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
     """Audit each looked-up table once per run: its rows of a past day must not need later gold."""
     for lookup in spec.lookups:
-        if lookup.table not in runtime.audited:
+        if lookup.table not in runtime.audited and is_built(lookup.table, runtime):
             runtime.plugins.builders[lookup.table].item().audit(runtime, day)
             runtime.audited[lookup.table] = day
 

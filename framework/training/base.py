@@ -102,8 +102,7 @@ class ModelTrainer(ABC):
         """Return which input there is nothing to train on without; empty if all is there."""
         if missing := runtime.profiler.why_missing(self.spec.needs):
             return f"no label: {missing}"
-        built = runtime.tables.schema(runtime.feature_table(grain.name)) is not None
-        return "" if built else f"feature table {grain.name} has not been built"
+        return "" if assemble.is_built(grain.name, runtime) else f"feature table {grain.name} has not been built"
 
     def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:
         """Run the leakage probe: as-of audit of the feature tables, then single features."""

@@ -48,6 +48,9 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         weights = dict.fromkeys(data.inputs, 1.0)
         if self.task is Task.BINARY and not verdict.reason:
             weights = importance(estimators["estimator"], data, data.truth("test", labels[0]), "average_precision")
+        abstain_below = self._abstain_below(data, estimators)
+        if abstain_below > 1:
+            remarks += (f"it gives no class yet: no calibration rows reached {self.spec.confidence:.0%} right answers",)
         usual = usual_ranges(data, weights)
         served = {
             "task": str(self.task),
@@ -57,7 +60,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             "threshold": threshold,
             "thresholds": thresholds,
             "classes": list(data.classes),
-            "abstain_below": self._abstain_below(data, estimators),
+            "abstain_below": abstain_below,
         }
         return Fitted(
             estimators=estimators,
