@@ -3,7 +3,8 @@
 ``{w}`` in the SQL is the trailing window of ``window`` days that includes the row's own day, and
 ``{past}`` the window of the same length that ends the day before: a level uses the first, a
 comparison of today with the past uses the second (a z-score that contains today can never fire).
-``{then}`` is the one day exactly ``window`` days before, ``{peers}`` all entities' rows of the row's own day.
+``{then}`` is the one day exactly ``window`` days before, ``{peers}`` all entities' rows of the row's own day, and
+``{peers of workspace_id}`` those that share a key with it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ So a day's row never changes when later days arrive.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from framework.spec import Feature, TableSpec
 
 DAY = "day"
+PEERS_OF = re.compile(r"\{peers of ([a-z_, ]+)\}")
 
 
 def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
@@ -104,7 +106,7 @@ def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
         then = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
         level, peers = past, ""
     clauses = {"{w}": level, "{past}": past, "{then}": then, "{peers}": peers}
-    sql = column.sql
+    sql = PEERS_OF.sub(rf"OVER (PARTITION BY {order}, \1)", column.sql) if over == "days" else column.sql
     for word, clause in clauses.items():
         sql = sql.replace(word, clause)
     return sql

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
 MONEY = "list price"
-GROUP = "OVER (PARTITION BY workspace_id, __day)"
+GROUP = "{peers of workspace_id}"
 
 
 def share(name: str, of: str, *, says: str) -> Feature:

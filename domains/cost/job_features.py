@@ -36,9 +36,8 @@ def avoidable(name: str, window: int, says: str) -> Feature:
 
 
 def in_workspace(name: str, sql: str, *, says: str, unit: str = "share") -> Feature:
-    """Declare a sum over the workspace's jobs of the same day; ``{peers}`` of the SQL is that group."""
-    group = "OVER (PARTITION BY workspace_id, __day)"
-    return derived(name, sql.replace("{group}", group), says=says, unit=unit)
+    """Declare a sum over the workspace's jobs of the same day, ``{peers}`` of the SQL."""
+    return derived(name, sql.replace("{peers}", "{peers of workspace_id}"), says=says, unit=unit)
 
 
 DAY = (
@@ -110,14 +109,14 @@ TAGGING = (
 )  # fmt: skip
 
 AROUND = (
-    in_workspace("workspace_all_purpose_share", "sum(all_purpose_28d) {group} / nullif(sum(cost_28d) {group}, 0)",
+    in_workspace("workspace_all_purpose_share", "sum(all_purpose_28d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
                  says="share of all-purpose cost among the workspace's jobs, 28 days"),
     in_workspace("workspace_leaving_jobs",
-                 "count_if(all_purpose_28d > 0 AND all_purpose_7d = 0 AND cost_7d > 0) {group}",
+                 "count_if(all_purpose_28d > 0 AND all_purpose_7d = 0 AND cost_7d > 0) {peers}",
                  says="jobs of the workspace that left all-purpose compute within 28 days", unit="jobs"),
-    in_workspace("workspace_tagged_share", "avg(tagged_share_28d) {group}",
+    in_workspace("workspace_tagged_share", "avg(tagged_share_28d) {peers}",
                  says="mean share of tagged records over the workspace's jobs, 28 days"),
-    in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) {group}, 0)",
+    in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) {peers}, 0)",
                  says="the job's share of the cost of its workspace's jobs, 28 days"),
     *calendar("usage_date"),
 )  # fmt: skip

@@ -195,13 +195,13 @@ SCHEMA = (
     ),
     derived(
         "schema_changes_28d",
-        "sum(changed_days_28d) OVER (PARTITION BY __day, table_catalog, table_schema) - changed_days_28d",
+        "sum(changed_days_28d) {peers of table_catalog, table_schema} - changed_days_28d",
         says="days with a column change of the schema's other tables, last 28 days",
         unit="days",
     ),
     derived(
         "catalog_changes_7d",
-        "sum(changed_days_7d) OVER (PARTITION BY __day, table_catalog) - changed_days_7d",
+        "sum(changed_days_7d) {peers of table_catalog} - changed_days_7d",
         says="days with a column change of the catalog's other tables, last 7 days",
         unit="days",
     ),
