@@ -34,7 +34,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     """
     from framework import logging
     from framework.config import load_settings
-    from framework.stores.local.opening import open_local
+    from framework.stores.opening import open_runtime
 
     began = time.perf_counter()
     given = {k: v for k, v in options.items() if k not in ("config", "resume", "first")}
@@ -43,7 +43,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     plugins = discover(strict=settings.strict)
     _name_broken(plugins)
     plugins.select_models(settings.domains, settings.models)  # an unknown name costs no JVM
-    runtime = open_local(settings, plugins)
+    runtime = open_runtime(settings, plugins)
     results = _with_progress(runtime, stages, options)
     from framework.report import closing_table, time_table
 
@@ -69,10 +69,10 @@ def snapshot_tables(options: Mapping[str, Any], schemas: Sequence[str]) -> int:
     """
     from framework.config import load_settings
     from framework.snapshots import take_snapshot
-    from framework.stores.local.opening import open_local
+    from framework.stores.opening import open_runtime
 
     settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
-    runtime = open_local(settings, discover(strict=settings.strict))
+    runtime = open_runtime(settings, discover(strict=settings.strict))
     day = settings.as_of or runtime.clock.now().date()
     names = schemas or [settings.schema_path]
     taken = take_snapshot(runtime, day, names)

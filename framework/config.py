@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -64,7 +64,9 @@ class Settings(Frozen):
     """Everything that a run depends on besides its data.
 
     Args:
-        gold: Name of a gold source (``simulate``) or a folder of gold tables.
+        platform: ``local`` for the embedded runtime, ``databricks`` for Unity Catalog and the workspace's Spark.
+        gold: Name of a gold source (``simulate``, ``system``), a folder of gold tables, or on Databricks the
+            ``catalog.schema`` that holds them.
         home: Folder of the embedded runtime: tables, MLflow, artefacts, ledger.
         as_of: The day to act on; ``None`` for the newest day of the source.
         catalog: First level of table and model names.
@@ -82,6 +84,7 @@ class Settings(Frozen):
         options: Options of the domains, by domain.
     """
 
+    platform: Literal["local", "databricks"] = "local"
     gold: str = "simulate"
     home: Path = Path(".health-monitor")
     as_of: date | None = None
