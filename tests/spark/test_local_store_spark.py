@@ -14,8 +14,8 @@ from mlflow.types import ColSpec, Schema
 from sklearn.linear_model import LinearRegression
 
 from framework.errors import TableError
-from framework.stores.local.delta import metadata_of, primary_key
-from framework.stores.local.frames import to_arrow
+from framework.stores.arrow import to_arrow
+from framework.stores.keys import metadata_of, primary_key
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables, open_delta
 from framework.stores.port import FeatureLookup

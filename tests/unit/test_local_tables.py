@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.errors import TableError
-from framework.stores.local.delta import live_files, metadata_of, primary_key
-from framework.stores.local.frames import to_arrow, to_pandas
+from framework.stores.arrow import to_arrow, to_pandas
+from framework.stores.keys import metadata_of, primary_key
+from framework.stores.local.delta import live_files
 from framework.stores.local.tables import LocalTables
 
 NAME = "main.health.runs"

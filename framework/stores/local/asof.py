@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from framework.errors import FeatureStoreError
-from framework.stores.local.frames import pc
+from framework.stores.arrow import pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

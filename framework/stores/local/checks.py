@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from framework.errors import FeatureStoreError, TableError, nearest
-from framework.stores.local.delta import TIMESERIES, metadata_of
-from framework.stores.local.frames import normal_type, to_arrow
+from framework.stores.arrow import normal_type, to_arrow
+from framework.stores.keys import TIMESERIES, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from framework.errors import TableError, nearest
-from framework.stores.local.frames import pc
+from framework.stores.arrow import pc
+from framework.stores.keys import PRIMARY_KEY, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,33 +20,12 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-PRIMARY_KEY = "primary_key"
-"""Field metadata: the 1-based place of a column in the primary key."""
-TIMESERIES = "timeseries"
-"""Field metadata: ``"1"`` on the time column of a time-series feature table."""
-
 _PLAIN_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "appendOnly", "invariants"}
 
 
 def arrow_schema(delta: DeltaTable) -> pa.Schema:
     """Return a Delta table's schema as Arrow, with field metadata."""
     return pa.schema(delta.schema().to_arrow())
-
-
-def metadata_of(field: pa.Field) -> dict[str, str]:
-    """Return a field's metadata as text."""
-    return {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-
-
-def primary_key(schema: pa.Schema) -> list[str]:
-    """Return the primary key that a schema's metadata declares, in its order."""
-    places = {field.name: metadata_of(field).get(PRIMARY_KEY) for field in schema}
-    return sorted((name for name, place in places.items() if place), key=lambda name: int(places[name] or 0))
-
-
-def timeseries_column(schema: pa.Schema) -> str | None:
-    """Return the time column that a schema's metadata declares."""
-    return next((field.name for field in schema if metadata_of(field).get(TIMESERIES) == "1"), None)
 
 
 def with_keys(rows: pa.Table, keys: Sequence[str], name: str) -> pa.Table:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import yaml
 
 from framework.errors import FeatureStoreError
-from framework.stores.local.ddl import arrow_type
+from framework.stores.ddl import arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from framework.errors import FeatureStoreError, nearest
+from framework.stores.arrow import pc
+from framework.stores.ddl import spark_name
+from framework.stores.keys import primary_key, timeseries_column
 from framework.stores.local.asof import asof_indices
-from framework.stores.local.ddl import spark_name
-from framework.stores.local.delta import primary_key, timeseries_column
 from framework.stores.local.feature_spec import SpecColumn, lookups_default
-from framework.stores.local.frames import pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

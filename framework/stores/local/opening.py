@@ -93,8 +93,8 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
     Returns:
         The runtime.
     """
+    from framework.stores.arrow import to_arrow
     from framework.stores.local.delta import open_delta
-    from framework.stores.local.frames import to_arrow
     from framework.stores.local.store import LocalFeatureStore
     from framework.stores.local.tables import LocalTables
 
@@ -142,7 +142,7 @@ class Staging:
         """Return a frame, computed on the first call with its name."""
         import pyarrow.parquet as pq
 
-        from framework.stores.local.frames import to_arrow
+        from framework.stores.arrow import to_arrow
 
         if name not in self._kept:
             if not self._kept:

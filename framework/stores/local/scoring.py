@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from framework.errors import RegistryError, ScoringError
+from framework.stores.arrow import column_of, to_arrow, to_pandas
+from framework.stores.ddl import fields_of
 from framework.stores.frames import is_spark
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import RAW_FOLDER, SPEC_FOLDER, predicted
-from framework.stores.local.ddl import fields_of
-from framework.stores.local.frames import column_of, to_arrow, to_pandas
 from framework.stores.local.lookup import look_up
 
 if TYPE_CHECKING:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import FeatureStoreError, TableError
+from framework.stores.arrow import to_arrow
+from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
+from framework.stores.keys import primary_key, timeseries_column
 from framework.stores.local import artifact
 from framework.stores.local.checks import (
     check_frame_columns,
@@ -16,10 +19,7 @@ from framework.stores.local.checks import (
     refused,
     with_time,
 )
-from framework.stores.local.ddl import spark_name
-from framework.stores.local.delta import primary_key, timeseries_column
 from framework.stores.local.feature_spec import build
-from framework.stores.local.frames import to_arrow
 from framework.stores.local.lookup import FeatureReader, spec_columns
 from framework.stores.local.scoring import Scorer
 from framework.stores.local.training_set import LocalTrainingSet

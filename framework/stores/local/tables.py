@@ -14,6 +14,8 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from framework.errors import TableError, nearest
+from framework.stores.arrow import pc, to_arrow
+from framework.stores.keys import metadata_of
 from framework.stores.local.delta import (
     align,
     arrow_schema,
@@ -22,11 +24,9 @@ from framework.stores.local.delta import (
     details,
     join_on,
     live_files,
-    metadata_of,
     open_delta,
     with_keys,
 )
-from framework.stores.local.frames import pc, to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from framework.stores.local.frames import to_arrow, to_pandas
+from framework.stores.arrow import to_arrow, to_pandas
 from framework.stores.local.lookup import look_up
 
 if TYPE_CHECKING:

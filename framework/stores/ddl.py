@@ -7,7 +7,7 @@ import re
 import pyarrow as pa
 
 from framework.errors import FeatureStoreError, nearest
-from framework.stores.local.frames import TIMESTAMP
+from framework.stores.arrow import TIMESTAMP
 
 _ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
