@@ -95,7 +95,8 @@ class ModelRegistry:
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, oldest first; none if it was never registered."""
-        name, token, found = self.full_name(model), None, []
+        name, token = self.full_name(model), None
+        found: list[ModelVersion] = []
         while True:
             page = self.client.search_model_versions(f"name = '{name}'", page_token=token)
             found += page

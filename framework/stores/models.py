@@ -42,7 +42,7 @@ def register(info: ModelInfo, name: str, tags: Mapping[str, str]) -> int:
 
 def packed(tags: Mapping[str, str]) -> dict[str, str]:
     """Cut long values into pieces that the registry takes."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in tags.items():
         pieces = [value[at : at + TAG_LENGTH] for at in range(0, len(value), TAG_LENGTH)] or [""]
         found |= {name if at == 1 else f"{name}_{at}": piece for at, piece in enumerate(pieces, 1)}

@@ -80,6 +80,8 @@ class DatabricksFeatureStore:
         """Describe a training set: the frame's columns, then the looked-up features, then the labels."""
         frame = to_spark(self._spark(), df)
         with refused("create_training_set"):
+            for lookup in feature_lookups:  # the client's own error would name no table
+                self._tables.spark(lookup.table_name)
             made = self._client().create_training_set(
                 df=frame,
                 feature_lookups=[native(lookup) for lookup in feature_lookups],
