@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
@@ -58,3 +60,11 @@ def tags_of(version: ModelVersion) -> dict[str, str]:
             tags[name] += tags.pop(piece)
             at += 1
     return tags
+
+
+@contextlib.contextmanager
+def example_optional() -> Iterator[None]:
+    """Silence the one warning that asks for an example: the signature is given, nothing is inferred from it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
+        yield

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from framework.stores.port import FeatureStore, Tables
 
-INSTALLED = importlib.util.find_spec("databricks.feature_engineering") is not None if importlib.util.find_spec("databricks") else False  # noqa: E501
+INSTALLED = (
+    importlib.util.find_spec("databricks.feature_engineering") is not None
+    if importlib.util.find_spec("databricks")
+    else False
+)
 SIDES = ["embedded", "client"] if INSTALLED else ["embedded"]
 
 
@@ -76,10 +80,11 @@ def opened(name: str, root: Path, spark: Callable[[], SparkSession]) -> Iterator
     from tests.contract.standin.client import connected
     from tests.contract.standin.session import StandinSession
 
+    real = spark()  # before the client's environment: what the session adds to it must stay
     catalog = UnityCatalog(root)
     catalog.create_schema("main.ml")
     with connected(catalog) as client:
-        session: Any = StandinSession(spark(), catalog)
+        session: Any = StandinSession(real, catalog)
         staging = Staging("main.ml", lambda: session, "contract", NOW)
         tables_of_unity = DatabricksTables(lambda: session, staging.stage)
         yield Side(name, DatabricksFeatureStore(tables_of_unity, lambda: session, lambda: client), tables_of_unity)

@@ -228,7 +228,9 @@ def test_a_point_in_time_lookup_takes_the_newest_row_not_after_the_day(days: Sid
     assert all(isinstance(value, date) and not isinstance(value, datetime) for value in made["day"])
 
 
-@pytest.mark.parametrize(("window", "expected"), [(timedelta(0), [0.2, None, None]), (timedelta(days=2), [0.2, 0.2, None])])
+@pytest.mark.parametrize(
+    ("window", "expected"), [(timedelta(0), [0.2, None, None]), (timedelta(days=2), [0.2, 0.2, None])]
+)
 def test_a_lookback_window_bounds_the_age(days: Side, window: timedelta, expected: list[Any]) -> None:
     frame = pd.DataFrame({"job": ["a"] * 3, "day": [day(1), day(3), day(9)], "y": [0.0] * 3})
     lookup = FeatureLookup(
@@ -261,16 +263,16 @@ def test_excluded_columns_are_in_neither_set_nor_model(jobs: Side) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "lookup"),
+    "lookup",
     [
-        ("unknown table", FeatureLookup(table_name="main.ml.absent", lookup_key=["job"])),
-        ("unknown feature", FeatureLookup(table_name=JOBS, lookup_key=["job"], feature_names=["absent"])),
-        ("unknown key", FeatureLookup(table_name=JOBS, lookup_key=["absent"])),
-        ("too many keys", FeatureLookup(table_name=JOBS, lookup_key=["job", "y"])),
-        ("output is taken", FeatureLookup(table_name=JOBS, lookup_key=["job"], rename_outputs={"cost": "y"})),
+        FeatureLookup(table_name="main.ml.absent", lookup_key=["job"]),
+        FeatureLookup(table_name=JOBS, lookup_key=["job"], feature_names=["absent"]),
+        FeatureLookup(table_name=JOBS, lookup_key=["absent"]),
+        FeatureLookup(table_name=JOBS, lookup_key=["job", "y"]),
+        FeatureLookup(table_name=JOBS, lookup_key=["job"], rename_outputs={"cost": "y"}),
     ],
+    ids=["unknown table", "unknown feature", "unknown key", "too many keys", "output is taken"],
 )
-def test_lookups_that_cannot_work_are_refused(jobs: Side, what: str, lookup: FeatureLookup) -> None:
+def test_lookups_that_cannot_work_are_refused(jobs: Side, lookup: FeatureLookup) -> None:
     with pytest.raises(FeatureStoreError):
         training(jobs, labels(), lookup)
-        pytest.fail(what)

@@ -9,7 +9,7 @@ from framework.stores.databricks import sql
 from framework.stores.databricks.native import NativeTrainingSet, fields, flat, native, refused
 from framework.stores.databricks.rows import to_spark
 from framework.stores.keys import primary_key
-from framework.stores.models import register
+from framework.stores.models import example_optional, register
 from framework.stores.port import LoggedModel
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class DatabricksFeatureStore:
         import mlflow
         from mlflow.models import ModelSignature
 
-        with refused(f"log_model({registered_model_name})"):
+        with refused(f"log_model({registered_model_name})"), example_optional():
             if not isinstance(training_set, NativeTrainingSet):
                 raise FeatureStoreError(
                     what=f"a training set of type {type(training_set).__name__}", where=registered_model_name,

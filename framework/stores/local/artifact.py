@@ -10,17 +10,17 @@ where it is served. No path of the machine that trained it is written.
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from framework.stores.models import example_optional
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -166,7 +166,7 @@ def _save_raw(
     from mlflow.models import Model, ModelSignature
 
     raw = Model()
-    with _example_optional():
+    with example_optional():
         mlflow.pyfunc.save_model(
             str(path),
             python_model=str(model),
@@ -195,7 +195,7 @@ def _save_outer(
     import mlflow
 
     mlflow_model.artifact_path = name
-    with _example_optional():
+    with example_optional():
         mlflow.pyfunc.save_model(
             path,
             mlflow_model=mlflow_model,
@@ -204,14 +204,6 @@ def _save_outer(
             conda_env=environment,
             signature=signature,
         )
-
-
-@contextlib.contextmanager
-def _example_optional() -> Iterator[None]:
-    """Silence the one warning that asks for an example: the signature is given, nothing is inferred from it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
-        yield
 
 
 def _environment(raw: Path) -> dict[str, Any]:

@@ -120,5 +120,7 @@ class UnityCatalog:
         schema = self.schema(name)
         for column in rows.column_names:
             if not schema.field(column).nullable and rows[column].null_count:
-                raise ValueError(f"[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] NOT NULL constraint violated for column: {column}.")
+                raise ValueError(
+                    f"[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] NOT NULL constraint violated for column: {column}."
+                )
         return rows.cast(pa.schema([schema.field(column) for column in rows.column_names]))

@@ -37,7 +37,7 @@ def connected(catalog: UnityCatalog) -> Iterator[Any]:
     assert endpoints.unknown == []
 
 
-def spark_client(catalog: UnityCatalog) -> type:
+def spark_client(catalog: UnityCatalog) -> type:  # noqa: C901 - one class, whose methods are one line each
     """Return the client's Spark layer with its Delta and Unity Catalog statements answered from the catalog."""
     from databricks.ml_features._spark_client._spark_client import SparkClient
 
@@ -60,7 +60,9 @@ def spark_client(catalog: UnityCatalog) -> type:
         def get_feature_table_schema(self, feature_table_name: str) -> Any:
             return self.read_table(feature_table_name).schema
 
-        def read_table(self, qualified_table_name: str, as_of_delta_timestamp: Any = None, streaming: bool = False) -> Any:
+        def read_table(
+            self, qualified_table_name: str, as_of_delta_timestamp: Any = None, streaming: bool = False
+        ) -> Any:
             assert as_of_delta_timestamp is None
             assert not streaming
             return open_delta(self._spark, catalog.folder(qualified_table_name))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.contract.standin.catalog import UnityCatalog
 
 Answer = tuple[int, dict[str, Any]]
+NOTED = ("feature-tables/delete", "log-client-event", "feature-tables/add-producer", "features/add-consumer")
+"""Calls that a workspace only writes down."""
 MISSING: Answer = (404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such table"})
 
 
@@ -88,7 +90,12 @@ class Endpoints:
             return 200, {"feature_table": {"name": body["name"], "id": self._catalog.facts(body["name"])["id"]}}
         if call == "feature-spec/generate-yaml":
             return 200, {"feature_spec_yaml": feature_spec(self._catalog, body)}
-        if call in ("feature-tables/delete", "log-client-event", "feature-tables/add-producer", "features/add-consumer"):
+        if call in (
+            "feature-tables/delete",
+            "log-client-event",
+            "feature-tables/add-producer",
+            "features/add-consumer",
+        ):
             return 200, {}
         self.unknown.append(call)
         return MISSING
@@ -120,7 +127,9 @@ def serve(endpoints: Endpoints) -> Iterator[str]:
             asked = urlparse(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             query = {key: values[0] for key, values in parse_qs(asked.query).items()}
-            status, body = endpoints.answer(unquote(asked.path), json.loads(self.rfile.read(length)) if length else query)
+            status, body = endpoints.answer(
+                unquote(asked.path), json.loads(self.rfile.read(length)) if length else query
+            )
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -128,7 +137,7 @@ def serve(endpoints: Endpoints) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_DELETE = do_PATCH = do_GET
+        do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815 - the names that the base looks for
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -115,7 +115,7 @@ class StandinSession:
             elif isinstance(action, exp.ClusterProperty):
                 self._catalog.note(name, cluster=[column.name for column in action.expressions])
             else:
-                raise AssertionError(f"the stand-in cannot {action!r}")
+                raise NotImplementedError(f"the stand-in cannot {action!r}")
 
     def _merge(self, statement: exp.Merge, rows: DataFrame | None) -> None:
         assert rows is not None
