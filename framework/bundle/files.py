@@ -22,10 +22,10 @@ WIDTH = 120
 class _Dumper(yaml.SafeDumper):
     """Writes a list that several jobs share out in full each time: an alias is no plain YAML to read."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: D102 - the library's own hook
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, D102, FBT001, FBT002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         return super().increase_indent(flow, False)  # list items are indented below their key
 
 
