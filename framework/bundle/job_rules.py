@@ -24,6 +24,7 @@ STAGES = {
     "snapshot_tables": "snapshot",
 }
 MAX_INPUTS = 10_000
+BRINGS_MLFLOW_3 = "5"
 _RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 _PARAMETER = re.compile(r"\{\{\s*job\.parameters\.([\w-]+)\s*\}\}")
 _DYNAMIC = re.compile(r"\{\{[^}]*\}\}|\$\{[^}]*\}")
@@ -110,8 +111,8 @@ def _environment(document: Document, spec: dict[str, Any]) -> Iterator[str]:
     if not version.isdigit():
         yield "environment_version is missing"
     mlflow = next((entry for entry in entries if entry.startswith("mlflow==")), "")
-    if version.isdigit() and int(version) < 5 and not re.match(r"mlflow==[3-9]", mlflow):  # noqa: PLR2004
-        yield f"version {version} ships MLflow 2, and mlflow is not pinned to 3"
+    if not re.match(r"mlflow==[3-9]", mlflow) and (mlflow or version < BRINGS_MLFLOW_3):
+        yield f"MLflow 3 is needed: {mlflow or f'version {version} brings MLflow 2'}"
     if not any(entry.endswith(".whl") and document.at(entry).parent == document.folder / "dist" for entry in entries):
         yield "our own wheel (dist/*.whl) is not among the dependencies"
     for entry in entries:

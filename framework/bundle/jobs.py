@@ -81,9 +81,9 @@ def _per_model(plugins: Registry, stage: str) -> list[Task]:
     for model in plugins.select_models((), ()):
         if stage == "score" and model not in plugins.scorers:
             continue
-        task = _task(f"{stage}_{model}", script, ["--models=" + model, AS_OF])
-        tables = plugins.select_tables([model], ())
-        found.append(task | {"depends_on": [{"task_key": f"features_{table}"} for table in tables]})
+        tables = [f"features_{table}" for table in plugins.select_tables([model], ())]
+        task = _task(f"{stage}_{model}", script, ["--models=" + model, AS_OF], after=tables)
+        found.append(task)
     return found
 
 
@@ -108,9 +108,11 @@ def _backfill() -> dict[str, Any]:
     return _job("ML Backfill", [build, days], hours=12, first_day="", days=today, models="")
 
 
-def _task(key: str, script: str, own: Iterable[str]) -> Task:
+def _task(key: str, script: str, own: Iterable[str], *, after: Iterable[str] = ()) -> Task:
+    waits = [{"task_key": other} for other in after]
     return {
         "task_key": key,
+        **({"depends_on": waits} if waits else {}),
         "environment_key": KEY,
         "timeout_seconds": 2 * 3600,
         **FAILURE_RETRIES,
