@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +54,9 @@ def run(
 def features(
     gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
     strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None, first: From = None,
+    tables: Annotated[
+        str | None, typer.Option(help="Feature tables, separated by commas.", show_default="all that are read")
+    ] = None,
 ) -> None:  # fmt: skip
     """Build the feature tables of the selected models."""
     _run(("features",), locals())
@@ -87,8 +89,7 @@ def snapshot(
     from framework.command import snapshot_tables
 
     given = {"home": home, "as_of": as_of, "config": config, "strict": strict}
-    names = [word.strip() for word in (schemas or "").split(",") if word.strip()]
-    _exit(lambda: snapshot_tables(_parsed(given), names))
+    _exit(lambda: snapshot_tables(_parsed(given), schemas or ""))
 
 
 @app.command()
@@ -103,6 +104,19 @@ def models(
     from framework.command import list_models
 
     _exit(lambda: list_models(domains, strict=strict, cards=cards, catalogue=catalog, figures=figures))
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Option(help="Folder that holds databricks.yml.")] = Path(),
+    write: Annotated[bool, typer.Option("--write", help="Write the generated files.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare them, and look for faults.")] = False,
+    strict: Strict = False,
+) -> None:
+    """Write the asset bundle's jobs from the loaded domains, or check the whole bundle."""
+    from framework.bundle.command import run_bundle
+
+    _exit(lambda: run_bundle(folder, write=write, check=check, strict=strict))
 
 
 @app.command()
@@ -121,23 +135,16 @@ def _run(stages: tuple[str, ...], options: dict[str, Any]) -> None:
 
 def _parsed(options: dict[str, Any]) -> dict[str, Any]:
     """Turn words of the command line into settings; what was not given stays out."""
+    from framework.config import LISTS, parse_day, split_words
+
     found = {k: v for k, v in options.items() if v is not None}
-    for name in ("domains", "models"):
+    for name in LISTS:
         if name in found:
-            found[name] = tuple(word.strip() for word in found[name].split(",") if word.strip())
+            found[name] = split_words(found[name])
     for name, option in (("as_of", "--as-of"), ("first", "--from")):
         if name in found:
-            found[name] = _day(found[name], option)
+            found[name] = parse_day(found[name], option)
     return found
-
-
-def _day(text: str, option: str) -> date:
-    from framework.errors import ConfigError
-
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(what=f"'{text}' is no day", where=option, fix="write YYYY-MM-DD") from error
 
 
 def _exit(work: Any) -> None:

@@ -34,21 +34,18 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     """
     from framework import logging
     from framework.config import load_settings
-    from framework.stores.opening import open_runtime
+    from framework.launch import launch
 
     began = time.perf_counter()
     given = {k: v for k, v in options.items() if k not in ("config", "resume", "first")}
     settings = load_settings(given, options.get("config"))
     logging.configure(console=sys.stderr.isatty())
-    plugins = discover(strict=settings.strict)
-    _name_broken(plugins)
-    plugins.select_models(settings.domains, settings.models)  # an unknown name costs no JVM
-    runtime = open_runtime(settings, plugins)
+    runtime = launch(settings, _name_broken)
     results = _with_progress(runtime, stages, options)
     from framework.report import closing_table, time_table
 
     out = Console(width=None if sys.stdout.isatty() else 200)
-    out.print(closing_table(results, plugins, runtime.as_of))
+    out.print(closing_table(results, runtime.plugins, runtime.as_of))
     out.print(time_table(results, time.perf_counter() - began))
     failures = [r for r in results if r.status == "failed"]
     if failures:
@@ -57,25 +54,21 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     return 1 if failures else 0
 
 
-def snapshot_tables(options: Mapping[str, Any], schemas: Sequence[str]) -> int:
+def snapshot_tables(options: Mapping[str, Any], schemas: str) -> int:
     """Take the day's snapshot of tables and columns.
 
     Args:
         options: Typed command-line options; ``config`` is no setting.
-        schemas: ``catalog.schema`` names; none for the monitor's own schema.
+        schemas: ``catalog.schema`` names, separated by commas; none for the monitor's own schema.
 
     Returns:
         Exit code 0.
     """
     from framework.config import load_settings
-    from framework.snapshots import take_snapshot
-    from framework.stores.opening import open_runtime
+    from framework.launch import launch, snapshot
 
     settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
-    runtime = open_runtime(settings, discover(strict=settings.strict))
-    day = settings.as_of or runtime.clock.now().date()
-    names = schemas or [settings.schema_path]
-    taken = take_snapshot(runtime, day, names)
+    day, names, taken = snapshot(launch(settings, _name_broken), schemas)
     for name, rows in taken.items():
         Console().print(f"{name}: {rows} rows of {day} written")
     if not taken:

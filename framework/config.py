@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from framework.errors import ConfigError, nearest
 
 ENVIRONMENT = "HEALTH_MONITOR_"
+LISTS = ("domains", "models", "tables")
+"""Settings that are written as words separated by commas."""
 
 
 class Frozen(BaseModel):
@@ -73,6 +75,7 @@ class Settings(Frozen):
         schema_name: Second level.
         domains: Domains to use; empty for all.
         models: Models to use; empty for all.
+        tables: Feature tables to build; empty for all that the chosen models read.
         strict: Raise on a broken plugin instead of skipping it.
         seed: Seed of everything random.
         incomplete_days: Newest days neither trained on nor scored; ``None`` for what the source says.
@@ -92,6 +95,7 @@ class Settings(Frozen):
     schema_name: str = "health_monitor"
     domains: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     strict: bool = False
     seed: int = 7
     incomplete_days: int | None = Field(default=None, ge=0)
@@ -113,7 +117,7 @@ class Settings(Frozen):
 
     def inputs(self) -> dict[str, Any]:
         """Return what a unit's result depends on; where it is kept and what is selected do not matter."""
-        return self.model_dump(mode="json", exclude={"home", "domains", "models", "strict", "as_of"})
+        return self.model_dump(mode="json", exclude={"home", "domains", "models", "tables", "strict", "as_of"})
 
     @property
     def schema_path(self) -> str:
@@ -155,6 +159,29 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if not name.startswith(ENVIRONMENT):
             continue
         key = name.removeprefix(ENVIRONMENT).lower()
-        many = key in ("domains", "models")
-        found[key] = tuple(v.strip() for v in value.split(",") if v.strip()) if many else value
+        found[key] = split_words(value) if key in LISTS else value
     return found
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the words of a list that is written with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def parse_day(text: str, where: str) -> date:
+    """Return a day written as ``YYYY-MM-DD``.
+
+    Args:
+        text: The day.
+        where: The option that it was given to, for the message.
+
+    Returns:
+        The day.
+
+    Raises:
+        ConfigError: If it is no day.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(what=f"'{text}' is no day", where=where, fix="write YYYY-MM-DD") from error

@@ -79,8 +79,7 @@ class Pipeline:
 
     def _tables(self) -> list[str]:
         """Feature tables of the selected models, each once, in lookup order."""
-        trainers = self._runtime.plugins.trainers
-        return list(dict.fromkeys(k.table for m in self.models for k in trainers[m].item.spec.lookups))
+        return self._runtime.plugins.select_tables(self.models, self._runtime.settings.tables)
 
     def _features(self) -> None:
         for name in self._tables():

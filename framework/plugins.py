@@ -125,6 +125,19 @@ class Registry:
             if (not known or offer.domain in known) and (not wanted or name in wanted)
         ]
 
+    def select_tables(self, models: Iterable[str], tables: Iterable[str]) -> list[str]:
+        """Return the feature tables that some models read, each once, in lookup order; a filter may leave fewer.
+
+        Raises:
+            ConfigError: If the filter names a table that none of the models reads, naming the nearest.
+        """
+        read = list(dict.fromkeys(k.table for m in models for k in self.trainers[m].item.spec.lookups))
+        wanted = tuple(tables)
+        for table in wanted:
+            if table not in read:
+                raise ConfigError(what=f"no chosen model reads '{table}'", where="--tables", fix=nearest(table, read))
+        return [table for table in read if not wanted or table in wanted]
+
 
 def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) -> Registry:
     """Load every domain and collect what they offer.

@@ -1,0 +1,1 @@
+"""The asset bundle: its generated jobs, and the checks that need no workspace."""

@@ -1,0 +1,109 @@
+"""Databricks' own reading of the bundle: each resource is one that its package `databricks-bundles` accepts.
+
+The package is under a licence of its own, so it is installed by the extra ``contract`` only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from framework.bundle.load import read_bundle
+
+pytest.importorskip(
+    "databricks.bundles", reason="databricks-bundles is not installed: it is in the extra 'contract', which CI installs"
+)
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ("dev", "staging", "prod")
+JOB = "ml_backfill"
+
+
+def problems(folder: Path, target: str, resources: dict) -> list[dict]:
+    """Run the package's loader as the CLI does, over resources whose variables are put in."""
+    found, out, said = folder / "in.json", folder / "out.json", folder / "diagnostics.json"
+    found.write_text(json.dumps({"bundle": {"target": target}, "resources": resources}))
+    words = ["--phase", "apply_mutators", "--input", str(found), "--output", str(out), "--diagnostics", str(said)]
+    words += ["--locations", str(folder / "locations.json")]
+    subprocess.run([sys.executable, "-m", "databricks.bundles.build", *words], check=False, capture_output=True)
+    return [json.loads(line) for line in said.read_text().splitlines() if line]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_resource_is_one(target: str) -> None:
+    from databricks.bundles.jobs import Job
+    from databricks.bundles.schemas import Schema
+
+    resources = read_bundle(ROOT).resolved(target)
+    assert set(resources) == {"jobs", "schemas"}
+    for job in resources["jobs"].values():
+        back = Job.from_dict(job).as_dict()
+        assert [task["task_key"] for task in back["tasks"]] == [task["task_key"] for task in job["tasks"]]
+    for schema in resources["schemas"].values():
+        assert Schema.from_dict(schema).as_dict()["name"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_loader_has_nothing_to_say(target: str, tmp_path: Path) -> None:
+    resources = read_bundle(ROOT).resolved(target)
+    assert problems(tmp_path, target, resources) == []
+    written = json.loads((tmp_path / "out.json").read_text())["resources"]
+    assert set(written["jobs"]) == set(resources["jobs"])
+
+
+def misspelt_field(job: dict) -> None:
+    job["tasks"][0]["spark_python_task"]["file"] = "x.py"
+
+
+def missing_field(job: dict) -> None:
+    del job["tasks"][0]["spark_python_task"]["python_file"]
+
+
+def wrong_type(job: dict) -> None:
+    job["max_concurrent_runs"] = "often"
+
+
+def unknown_target(job: dict) -> None:
+    job["performance_target"] = "FAST"
+
+
+def unknown_operator(job: dict) -> None:
+    job["health"]["rules"][0]["op"] = "MORE_THAN"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (misspelt_field, "Unexpected field 'file'"),
+        (missing_field, "'python_file'"),
+        (wrong_type, "'often'"),
+        (unknown_target, "'FAST' is not a valid PerformanceTarget"),
+        (unknown_operator, "'MORE_THAN' is not a valid JobsHealthOperator"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_spoilt_resource_is_refused(spoil, says: str, tmp_path: Path) -> None:
+    from databricks.bundles.jobs import Job
+
+    resources = read_bundle(ROOT).resolved("prod")
+    spoil(resources["jobs"][JOB])
+    with pytest.raises((ValueError, TypeError), match=re.escape(says)):
+        Job.from_dict(resources["jobs"][JOB])
+    (said,) = problems(tmp_path, "prod", resources)
+    assert said["severity"] == "error"
+    assert JOB in said["path"]
+
+
+def test_what_the_package_lets_pass_is_ours_to_find() -> None:
+    """It accepts a list inside a list and an environment that nobody declares: the reason for a gate of our own."""
+    from databricks.bundles.jobs import Job
+
+    job = read_bundle(ROOT).resolved("prod")["jobs"][JOB]
+    job["environments"][0]["spec"]["dependencies"].append(["a", "b"])
+    job["environments"][0]["environment_key"] = "other"
+    Job.from_dict(job)
