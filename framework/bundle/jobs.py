@@ -82,7 +82,8 @@ def _per_model(plugins: Registry, stage: str) -> list[Task]:
         if stage == "score" and model not in plugins.scorers:
             continue
         tables = [f"features_{table}" for table in plugins.select_tables([model], ())]
-        task = _task(f"{stage}_{model}", script, ["--models=" + model, AS_OF], after=tables)
+        use_case = plugins.trainers[model].item.spec.use_case
+        task = _task(f"{stage}_{use_case}", script, ["--models=" + model, AS_OF], after=tables)
         found.append(task)
     return found
 

@@ -62,10 +62,15 @@ class DatabricksFeatureStore:
             stored = self._tables.schema(name)
             if stored is None:
                 raise FeatureStoreError(what="no such feature table", where=name, fix="create it first")
-            fresh = self._tables.fresh(name, self._tables.staged(df), keys=primary_key(stored))
-            if fresh.count:
-                self._client().write_table(name=name, df=fresh.frame, mode=mode)
-        return fresh.count
+            keys, staged = primary_key(stored), self._tables.staged(df)
+
+            def once() -> int:
+                fresh = self._tables.fresh(name, staged, keys=keys)
+                if fresh.count:
+                    self._client().write_table(name=name, df=fresh.frame, mode=mode)
+                return fresh.count
+
+            return self._tables.persist(name, once)
 
     def read_table(self, *, name: str) -> DataFrame:
         """Return a feature table as a Spark DataFrame."""

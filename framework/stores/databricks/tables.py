@@ -161,7 +161,7 @@ class DatabricksTables:
                 self._spark().sql(statement, rows=fresh.frame)
             return fresh.count
 
-        return self._persist(name, once)
+        return self.persist(name, once)
 
     def staged(self, rows: Frame) -> DataFrame:
         """Return rows as a Spark DataFrame that is cheap to read several times."""
@@ -204,14 +204,14 @@ class DatabricksTables:
         if not self.exists(name):
             self._spark().sql(sql.create_table(name, fields(frame, None, name), ""))
         statement = sql.append(name, "{rows}", frame.columns)
-        self._persist(name, lambda: self._spark().sql(statement, rows=frame))
+        self.persist(name, lambda: self._spark().sql(statement, rows=frame))
 
     def _formulas(self, name: str) -> dict[str, str]:
         rows = self._spark().sql(f"SHOW TBLPROPERTIES {sql.name_of(name)}").collect()
         found: dict[str, str] = json.loads(next((row["value"] for row in rows if row["key"] == sql.FORMULAS), "{}"))
         return found
 
-    def _persist(self, name: str, once: Callable[[], Result]) -> Result:
+    def persist(self, name: str, once: Callable[[], Result]) -> Result:
         """Try again when another writer committed first: each try starts from the newest version."""
         from pyspark.errors import PySparkException
 
