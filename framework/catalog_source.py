@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from framework.runtime import Runtime
 
 SCHEMA = re.compile(r"[^\s./`]+\.[^\s./`]+")
-_REFUSALS = ("PERMISSION", "NOT_FOUND", "NO_SUCH_CATALOG", "UnauthorizedAccess", "does not have")
+_REFUSALS = (
+    "CATALOG_NOT_FOUND", "SCHEMA_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "NO_SUCH_CATALOG", "INSUFFICIENT_PERMISSIONS",
+    "PERMISSION_DENIED", "UNAUTHORIZED_ACCESS", "UnauthorizedAccess",
+)  # fmt: skip
 """What an error says that is no AnalysisException and still only means: not there, or not for you."""
 
 

@@ -1,8 +1,8 @@
 """The monitor's own daily record of tables and columns: the platform shows only what is there at present.
 
 Two gold tables are kept by the monitor itself. A job takes a snapshot every evening; the gold view reads them where the
-gold layer does not hold them. A schema is looked at table by table, with rows and bytes. A whole catalog is read from its
-information schema in one query, which knows neither.
+gold layer does not hold them. A schema is looked at table by table, with rows and bytes. A whole catalog is read from
+its information schema in one query, which knows neither.
 """
 
 from __future__ import annotations
