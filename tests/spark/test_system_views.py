@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -362,6 +363,23 @@ def test_a_run_without_a_reported_duration_is_measured_when_it_is_folded(odd):
 
 def test_a_table_that_is_not_there_costs_its_gold_table_only(odd):
     assert {name for name, rows in odd[0].items() if rows is None} == {"dim_warehouse", "fact_warehouse_events"}
+
+
+def test_a_range_of_days_reaches_the_files_of_the_large_tables(account, capsys):
+    """Otherwise a daily run would read the whole log."""
+    with account(ODD) as opened:
+        days = Days(date(2026, 3, 1), LAST)
+        gold = GoldView(opened.reader, DECLARED, days, None, lambda _, make: make())
+        for name, time in (
+            ("fact_audit_logs", "event_time"),
+            ("fact_table_lineage", "event_time"),
+            ("fact_query_history", "end_time"),
+            ("fact_job_run_timeline", "period_end_time"),
+        ):
+            gold.between(days).flagged(name).explain(mode="formatted")
+            pushed = " ".join(re.findall(r"PushedFilters: \[([^]]*)\]", capsys.readouterr().out))
+            assert f"{time},2026-03-01" in pushed, name
+            assert f"{time},2026-03-05" in pushed, name
 
 
 # ---------------------------------------------------------------- other accounts, other days

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +17,12 @@ from domains.gold.system.schemas import SYSTEM_TABLES, documented
 from domains.gold.system.source import SystemSource
 from domains.gold.system.view import write
 from domains.gold.system.views import system_views
+from framework.config import load_settings
 from framework.errors import ConfigError, MissingInputError, SpecError
 
 DECLARED = {table.name: table for table in TABLES}
 VIEWS = {view.name: view for view in system_views(SystemOptions())}
+PAGE = (Path(__file__).parents[2] / "docs" / "system_tables.md").read_text(encoding="utf-8")
 KNOWN = {name: documented(name) for name in SYSTEM_TABLES}
 
 
@@ -120,3 +124,23 @@ def test_a_currency_is_three_letters():
 
 def test_a_source_without_a_session_costs_nothing():
     assert (SystemSource().name, SystemSource().tables) == ("system", TABLES)
+
+
+def test_the_page_says_what_each_view_reads():
+    rows = re.findall(r"^\| (`fact_\w+`|`dim_\w+`) \| (.+?) \|", PAGE, re.MULTILINE)
+    told = {name.strip("`"): set(re.findall(r"`([\w.]+)`", tables)) for name, tables in rows}
+    assert told == {name: set(view.reads) for name, view in VIEWS.items()}
+
+
+def test_the_page_asks_for_rights_on_what_is_read():
+    granted = set(re.findall(r"^GRANT USE SCHEMA, SELECT ON SCHEMA system\.(\w+) ", PAGE, re.MULTILINE))
+    assert granted == {table.partition(".")[0] for table in SYSTEM_TABLES}
+
+
+def test_the_settings_of_the_page_are_read(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1], encoding="utf-8")
+    settings = load_settings({}, file)
+    options = SystemOptions.parse(settings.options["gold"], "the page")
+    assert (settings.platform, settings.gold, options.currency) == ("databricks", "system", "EUR")
+    assert "accounts.delete" in options.sensitive_actions
