@@ -253,7 +253,7 @@ ODD = {
     ],
     "lakeflow.job_run_timeline": [
         run_slice("long", at(1, 22), at(1, 23), run_duration_seconds=0),
-        run_slice("long", at(1, 23), at(2), run_duration_seconds=0),
+        run_slice("long", at(1, 23), at(2), run_duration_seconds=9000),
         run_slice("long", at(2), at(2, 0, 30), run_duration_seconds=9000, result_state="SUCCEEDED"),
         run_slice("unmeasured", at(1, 22), at(1, 23), run_duration_seconds=0),
         run_slice("unmeasured", at(1, 23), at(1, 23, 15), run_duration_seconds=0, result_state="FAILED"),
