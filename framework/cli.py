@@ -17,7 +17,11 @@ app = typer.Typer(
 )
 
 Gold = Annotated[
-    str | None, typer.Option(help="A folder of gold tables, or a gold source: simulate.", show_default="simulate")
+    str | None,
+    typer.Option(
+        help="A folder of gold tables, or a source: simulate, system; on Databricks also catalog.schema.",
+        show_default="simulate",
+    ),
 ]
 Home = Annotated[Path | None, typer.Option(help="Folder of tables, MLflow and ledger.", show_default=".health-monitor")]
 AsOf = Annotated[
@@ -34,6 +38,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Take over what the last 
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.")]
 Scale = Annotated[
     float | None, typer.Option(help="Size of the simulated gold layer; 1 is about a million rows.", show_default="0.1")
+]
+Schemas = Annotated[
+    str | None,
+    typer.Option(help="Schemas or whole catalogs, separated by commas; system for all.", show_default="ours"),
 ]
 From = Annotated[
     str | None,
@@ -83,7 +91,7 @@ def score(
 @app.command()
 def snapshot(
     home: Home = None, as_of: AsOf = None, config: Config = None, strict: Strict = False,
-    schemas: Annotated[str | None, typer.Option(help="Schemas, separated by commas.", show_default="ours")] = None,
+    schemas: Schemas = None,
 ) -> None:  # fmt: skip
     """Write down today's tables and columns, so that they have a history."""
     from framework.command import snapshot_tables

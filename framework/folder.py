@@ -10,6 +10,7 @@ from framework.errors import GoldError
 from framework.gold import GoldReader, GoldSource, GoldTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from pyspark.sql import DataFrame
@@ -49,21 +50,34 @@ class FolderReader(GoldReader):
 
     def newest_day(self) -> date:
         """Return the newest day on which any row of a fact table became known."""
-        from pyspark.sql import functions as F
+        return newest_known_day(self, self._tables, str(self._folder))
 
-        newest = []
-        for table in self._tables:
-            raw = None if table.history else self.read(table)
-            if raw is not None:
-                newest.append(conform(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
-        known: list[date] = [day for day in newest if day is not None]
-        if not known:
-            raise GoldError(
-                what="no fact table has a row, so there is no newest day",
-                where=str(self._folder),
-                fix="give --as-of DATE",
-            )
-        return max(known)
+
+def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str) -> date:
+    """Return the newest day on which any row of a fact table became known.
+
+    Args:
+        reader: Reads the tables.
+        tables: Declared tables.
+        where: What is read, for the message.
+
+    Returns:
+        The day.
+
+    Raises:
+        GoldError: If no fact table has a row.
+    """
+    from pyspark.sql import functions as F
+
+    newest = []
+    for table in tables:
+        raw = None if table.history else reader.read(table)
+        if raw is not None:
+            newest.append(conform(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
+    known: list[date] = [day for day in newest if day is not None]
+    if not known:
+        raise GoldError(what="no fact table has a row, so there is no newest day", where=where, fix="give --as-of DATE")
+    return max(known)
 
 
 class FolderSource(GoldSource):

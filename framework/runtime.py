@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from framework.catalog_source import is_schema
 from framework.clock import Clock, midnight
 from framework.errors import ConfigError, RuntimeSetupError, nearest
 from framework.gold import Days, GoldReader, GoldView
@@ -84,14 +85,14 @@ class Runtime:
 
     @cached_property
     def _opened(self) -> tuple[GoldReader, int]:
-        name = self.settings.gold
-        sources = self.plugins.sources
-        if name in sources:
-            source = sources[name].item
-        elif "folder" in sources:
-            source = sources["folder"].item
-        else:
+        name, sources = self.settings.gold, self.plugins.sources
+        kind = name
+        if name not in sources:
+            # A folder may be called like a schema: only a workspace has catalogs.
+            kind = "catalog" if self.settings.platform == "databricks" and is_schema(name) else "folder"
+        if kind not in sources:
             raise ConfigError(what=f"no gold source '{name}'", where="--gold", fix=nearest(name, sources))
+        source = sources[kind].item
         own = {table: self.feature_table(table) for table in SAYS}
         return WithSnapshots(source.open(self, name), self.tables, own), source.incomplete_days
 

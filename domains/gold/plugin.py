@@ -1,4 +1,4 @@
-"""What this domain offers: the gold tables and two places that they come from."""
+"""What this domain offers: the gold tables and the places that they come from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 @hookimpl
 def gold_sources() -> list[GoldSource]:
-    """Return a folder of files, and a simulated gold layer."""
+    """Return a folder of files, a schema of a catalog, the system tables, and a simulated gold layer."""
     from domains.gold.sources import SimulatedSource
+    from domains.gold.system.source import SystemSource
+    from framework.catalog_source import CatalogSource
     from framework.folder import FolderSource
 
-    # The tables are declared once, by the simulated source; a folder may hold any declared table.
-    return [FolderSource(()), SimulatedSource()]
+    # A folder and a schema may hold any declared table: they declare none themselves.
+    return [FolderSource(()), CatalogSource(()), SystemSource(), SimulatedSource()]

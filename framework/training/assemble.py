@@ -149,7 +149,8 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     # What a table that was never built would have given is missing in every row.
     frame = frame.reindex(columns=[*frame.columns, *(n for n in names if n not in frame)])
     found = frame[names].notna().any(axis=1)
-    kept = frame[found].reset_index(drop=True)
+    # Sorted, since no engine promises an order: the same rows must give the same model wherever they come from.
+    kept = frame[found].sort_values(list(grain.primary_key), ignore_index=True)
     if kept.empty:
         return f"none of {len(frame)} labelled rows has features"
     kept["_day"] = pd.to_datetime(kept[grain.time], utc=True).dt.tz_localize(None).dt.normalize()

@@ -44,8 +44,8 @@ MUTANTS = [
     Mutant(
         "task_twice",
         INFERENCE,
-        "task_key: score_budget_forecaster",
-        "task_key: score_cost_anomaly_detector",
+        "task_key: score_budget_forecast",
+        "task_key: score_cost_anomaly",
         "stands twice",
     ),
     Mutant(
@@ -289,9 +289,9 @@ MUTANTS = [
     Mutant(
         "clock_alone",
         INFERENCE,
-        "        - task_key: score_budget_forecaster\n          depends_on:\n"
+        "        - task_key: score_budget_forecast\n          depends_on:\n"
         "            - task_key: features_cost_features\n",
-        "        - task_key: score_budget_forecaster\n",
+        "        - task_key: score_budget_forecast\n",
         "depends on no task that builds features",
     ),
     Mutant(

@@ -40,7 +40,9 @@ class Acme:
     @hookimpl
     def model_trainers(self):
         lookups = (SimpleNamespace(table="acme_features"), SimpleNamespace(table="cost_features"))
-        return [SimpleNamespace(spec=SimpleNamespace(name="acme_forecaster", lookups=lookups))]
+        return [
+            SimpleNamespace(spec=SimpleNamespace(name="acme_forecaster", use_case="acme_forecast", lookups=lookups))
+        ]
 
     @hookimpl
     def batch_scorers(self):
@@ -76,10 +78,11 @@ def test_each_model_has_one_task_after_just_its_own_tables(plugins: Registry) ->
         ("score", "ml_inference_pipeline", plugins.scorers),
     ):
         found = {key: task for key, task in tasks(jobs[job]).items() if key.startswith(f"{stage}_")}
-        assert set(found) == {f"{stage}_{model}" for model in offered}
-        for model in offered:
-            task = found[f"{stage}_{model}"]
-            tables = {lookup.table for lookup in plugins.trainers[model].item.spec.lookups}
+        specs = {model: plugins.trainers[model].item.spec for model in offered}
+        assert set(found) == {f"{stage}_{spec.use_case}" for spec in specs.values()}
+        for model, spec in specs.items():
+            task = found[f"{stage}_{spec.use_case}"]
+            tables = {lookup.table for lookup in spec.lookups}
             assert {other["task_key"] for other in task["depends_on"]} == {f"features_{t}" for t in tables}
             assert f"--models={model}" in task["spark_python_task"]["parameters"]
     read = {lookup.table for offer in plugins.trainers.values() for lookup in offer.item.spec.lookups}
@@ -104,8 +107,8 @@ def test_a_model_without_a_scorer_is_trained_and_not_scored() -> None:
         batch_scorers = None
 
     jobs = all_jobs(discover(extra={"half": Half()}), ROOT)
-    assert "train_acme_forecaster" in tasks(jobs["ml_training_pipeline"])
-    assert "score_acme_forecaster" not in tasks(jobs["ml_inference_pipeline"])
+    assert "train_acme_forecast" in tasks(jobs["ml_training_pipeline"])
+    assert "score_acme_forecast" not in tasks(jobs["ml_inference_pipeline"])
 
 
 def test_a_strangers_models_are_among_the_tasks_and_the_bundle_stays_sound(folder: Path) -> None:
@@ -113,7 +116,7 @@ def test_a_strangers_models_are_among_the_tasks_and_the_bundle_stays_sound(folde
     changed = files.write(plugins, folder)
     assert set(changed) == {f"jobs/resources/ml_{name}_pipeline.yml" for name in ("feature", "training", "inference")}
     job = yaml.safe_load((folder / "jobs/resources/ml_inference_pipeline.yml").read_text())["resources"]["jobs"]
-    waits = tasks(job["ml_inference_pipeline"])["score_acme_forecaster"]["depends_on"]
+    waits = tasks(job["ml_inference_pipeline"])["score_acme_forecast"]["depends_on"]
     assert [other["task_key"] for other in waits] == ["features_acme_features", "features_cost_features"]
     assert faults(folder) == []
     assert files.differences(plugins, folder) == []

@@ -259,7 +259,7 @@ def test_the_catalogue_says_which_tables_exist(plugins: Registry, ours: set[str]
 @pytest.mark.parametrize(
     ("word", "places"),
     [
-        ("Databricks adapter", "framework/stores/databricks.py"),
+        ("Databricks adapter", "framework/stores/databricks/store.py"),
         ("databricks.yml", "databricks.yml"),
         ("`jobs/`", "jobs/*.py"),
         ("monitoring", "framework/monitoring*"),

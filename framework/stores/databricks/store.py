@@ -70,7 +70,7 @@ class DatabricksFeatureStore:
                     self._client().write_table(name=name, df=fresh.frame, mode=mode)
                 return fresh.count
 
-            return self._tables.persist(name, once)
+            return self._tables.committed(name, once)
 
     def read_table(self, *, name: str) -> DataFrame:
         """Return a feature table as a Spark DataFrame."""

@@ -58,9 +58,11 @@ class DatabricksTables:
         return bool(self._spark().catalog.tableExists(name))
 
     def names(self, schema: str) -> list[str]:
-        """Return the tables of ``catalog.schema``, sorted; what a run stages is not among them."""
-        rows = self._spark().sql(f"SHOW TABLES IN {sql.name_of(schema)}").collect()
-        return sorted(row["tableName"] for row in rows if not row["tableName"].startswith(PREFIX))
+        """Return the tables of ``catalog.schema``, sorted; views and what a run stages are not among them."""
+        session, where = self._spark(), sql.name_of(schema)
+        views = {row["viewName"] for row in session.sql(f"SHOW VIEWS IN {where}").collect()}
+        names = {row["tableName"] for row in session.sql(f"SHOW TABLES IN {where}").collect()} - views
+        return sorted(name for name in names if not name.startswith(PREFIX))
 
     def schema(self, name: str) -> pa.Schema | None:
         """Return a table's Arrow schema with keys, comments and formulas as field metadata; ``None`` if absent."""
@@ -161,7 +163,7 @@ class DatabricksTables:
                 self._spark().sql(statement, rows=fresh.frame)
             return fresh.count
 
-        return self.persist(name, once)
+        return self.committed(name, once)
 
     def staged(self, rows: Frame) -> DataFrame:
         """Return rows as a Spark DataFrame that is cheap to read several times."""
@@ -204,14 +206,14 @@ class DatabricksTables:
         if not self.exists(name):
             self._spark().sql(sql.create_table(name, fields(frame, None, name), ""))
         statement = sql.append(name, "{rows}", frame.columns)
-        self.persist(name, lambda: self._spark().sql(statement, rows=frame))
+        self.committed(name, lambda: self._spark().sql(statement, rows=frame))
 
     def _formulas(self, name: str) -> dict[str, str]:
         rows = self._spark().sql(f"SHOW TBLPROPERTIES {sql.name_of(name)}").collect()
         found: dict[str, str] = json.loads(next((row["value"] for row in rows if row["key"] == sql.FORMULAS), "{}"))
         return found
 
-    def persist(self, name: str, once: Callable[[], Result]) -> Result:
+    def committed(self, name: str, once: Callable[[], Result]) -> Result:
         """Try again when another writer committed first: each try starts from the newest version."""
         from pyspark.errors import PySparkException
 

@@ -166,12 +166,16 @@ class StandinSession:
     def _tables(self, schema: str) -> pa.Table:
         return pa.table({"tableName": pa.array(self._catalog.names(schema), pa.string())})
 
+    def _views(self, _: str) -> pa.Table:
+        return pa.table({"viewName": pa.array([], pa.string())})
+
     _SHOWN: tuple[tuple[str, Callable[[Any, str], pa.Table]], ...] = (
         (f"DESCRIBE HISTORY {_NAME}", _history),
         (f"DESCRIBE DETAIL {_NAME}", _detail),
         (f"SHOW CREATE TABLE {_NAME}", _statement),
         (f"SHOW TBLPROPERTIES {_NAME}", _properties),
         (f"SHOW TABLES IN {_NAME}", _tables),
+        (f"SHOW VIEWS IN {_NAME}", _views),
     )
     _RUN: dict[type, Callable[[Any, Any, Any], None]] = {  # noqa: RUF012 - a table of methods, never changed
         exp.Create: _create,

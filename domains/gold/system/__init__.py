@@ -1,0 +1,1 @@
+"""Gold from the platform's own system tables: one view for each table of the contract."""
