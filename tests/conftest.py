@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 DECLARED = {table.name: table for table in TABLES}
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
+CONNECT = os.environ.get("HEALTH_MONITOR_TEST_SPARK") == "connect"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,12 +43,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """The product's own local session; a JVM takes seconds to start, so there is one for all tests."""
-    from framework.stores.local.opening import LocalSpark
+    """The product's own local session; a JVM takes seconds to start, so there is one for all tests.
 
-    session = LocalSpark().session()
+    With ``HEALTH_MONITOR_TEST_SPARK=connect`` it is a Spark Connect session, which is what serverless compute speaks.
+    """
+    session = _connect() if CONNECT else _classic()
     yield session
     session.stop()
+
+
+def _classic() -> SparkSession:
+    from framework.stores.local.opening import LocalSpark
+
+    return LocalSpark().session()
+
+
+def _connect() -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    from framework.stores.local.opening import spark_conf
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    master = "local[2]"
+    builder = SparkSession.builder.remote(master)
+    for key, value in spark_conf(2).items():
+        if key != "spark.master":
+            builder = builder.config(key, value)
+    with warnings.catch_warnings():
+        # The server takes all of them; the client then tries those again that cannot change any more.
+        warnings.filterwarnings("ignore", message=".*CANNOT_MODIFY_", category=UserWarning)
+        session: SparkSession = builder.getOrCreate()
+    os.environ["SPARK_REMOTE"] = master  # the client asks for the session anew, and finds this one
+    return session
 
 
 @pytest.fixture(scope="session")
