@@ -232,7 +232,7 @@ def unfilled(table: TableSpec, runtime: Runtime) -> set[str]:
 
 
 def arrow_schema(table: TableSpec) -> pa.Schema:
-    """Return the table's Arrow schema; comments and formula hashes stand in the field metadata."""
+    """Return the table's Arrow schema; comments, formula hashes and gold columns stand in the field metadata."""
     import pyarrow as pa
 
     kinds: dict[str, Any] = {"double": pa.float64(), "string": pa.string(), "date": pa.date32()}
@@ -242,6 +242,7 @@ def arrow_schema(table: TableSpec) -> pa.Schema:
     for column in table.features:
         comment = f"{column.says} [{column.unit}]" if column.unit else column.says
         metadata = {"comment": comment, "formula": table.formula_hash(column.name)}
+        metadata["gold"] = ",".join(table.inputs_of(column.name))
         fields.append(pa.field(column.name, kinds[column.type], metadata=metadata))
     return pa.schema(fields)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+RETRAIN_AFTER_DAYS = 30
+"""Age at which a version is due for a new training, whatever its figures say."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class ModelRegistry:
             raise RegistryError(
                 what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first"
             )
+        self.describe(spec)
         tags = every[version].tags
         champion = self.by_alias(spec.name, CHAMPION)
         if champion is not None and int(champion.version) == version:
@@ -167,6 +170,13 @@ class ModelRegistry:
         if alias == CHAMPION and challenger is not None and int(challenger.version) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
         return alias
+
+    def describe(self, spec: ModelSpec) -> None:
+        """Store what a model asks, learns and is good for as the description of the registered model."""
+        name = self.full_name(spec.name)
+        text = f"{spec.question} Label: {spec.label_says}. What to do: {spec.action}."
+        if self.client.get_registered_model(name).description != text:
+            self.client.update_registered_model(name, description=text)
 
     def record(
         self, trainer: ModelTrainer, runtime: Runtime, as_of: date, data: TrainingData, fitted: Fitted, fingerprint: str
@@ -249,6 +259,8 @@ def _version_tags(
         "fingerprint": fingerprint,
         "as_of": as_of.isoformat(),
         "spec_hash": trainer.spec.spec_hash(),
+        "promote_above": f"{trainer.spec.promote_above:g}",
+        "retrain_after_days": str(RETRAIN_AFTER_DAYS),
         "fallback": flag(fitted.fallback),
         "judged": flag(judged),
         "beats_baseline": flag(beats),

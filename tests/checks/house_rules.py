@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from framework.audit.serverless import ENGINE, refused
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -24,12 +26,6 @@ CODE = ("framework", "domains", "jobs")
 LIBRARY = ("framework", "domains")
 TEXTS = {".py", ".md", ".toml", ".yml", ".yaml", ".lock", ".txt", ".cfg", ".json", ".sql", ".sh", ""}
 LOCKED_EXTRAS = ("local", "plots", "dev")
-# Spark Connect, which is what serverless speaks, has none of these; the engine folder of local mode may use them.
-REFUSED = {
-    *("cache", "persist", "unpersist", "rdd", "sparkContext", "_jvm", "_jdf", "_jsparkSession"),
-    *("createOrReplaceTempView", "createTempView", "createGlobalTempView", "createOrReplaceGlobalTempView"),
-}
-ENGINE = "framework/stores/local"
 # Spelled in two parts, so that this file passes its own rule.
 _MACHINE = re.compile(
     r"(?<![\w.:/~$}<-])/" + r"(?:work|tmp|root|home|Users|opt|mnt|farm|private)/[\w.-]+"
@@ -100,20 +96,8 @@ def serverless(root: Path) -> Iterator[str]:
     for name, tree, _ in python_files(root, CODE):
         if name.startswith(f"{ENGINE}/"):
             continue
-        for node in ast.walk(tree):
-            if word := _refused(node, job=name.startswith("jobs/")):
-                yield f"{name}:{getattr(node, 'lineno', 0)}: {word} is refused on serverless"
-
-
-def _refused(node: ast.AST, *, job: bool) -> str:
-    if isinstance(node, ast.Attribute):
-        if node.attr in REFUSED and not (isinstance(node.value, ast.Name) and node.value.id == "functools"):
-            return f".{node.attr}"
-        if node.attr in {"set", "unset"} and isinstance(node.value, ast.Attribute) and node.value.attr == "conf":
-            return f".conf.{node.attr}"
-    if isinstance(node, ast.Name) and node.id == "__file__" and job:
-        return "__file__ in a job"
-    return ""
+        for line, word in refused(tree, job=name.startswith("jobs/")):
+            yield f"{name}:{line}: {word} is refused on serverless"
 
 
 def thin_jobs(root: Path) -> Iterator[str]:
