@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from framework.errors import RegistryError
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, Task
+from framework.stores.models import TAG_LENGTH, tags_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -75,11 +76,13 @@ class ModelRegistry:
     Args:
         schema_path: ``catalog.schema``.
         artifact_root: URI under which experiments keep artefacts; ``None`` for the server's default.
+        tags_in_search: Whether a search returns tags; Unity Catalog's does not, so each version is read on its own.
     """
 
-    def __init__(self, schema_path: str, artifact_root: str | None = None) -> None:
+    def __init__(self, schema_path: str, artifact_root: str | None = None, *, tags_in_search: bool = True) -> None:
         self._schema_path = schema_path
         self._artifact_root = artifact_root
+        self._tags_in_search = tags_in_search
 
     @property
     def client(self) -> MlflowClient:
@@ -94,14 +97,22 @@ class ModelRegistry:
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, oldest first; none if it was never registered."""
-        found = self.client.search_model_versions(f"name = '{self.full_name(model)}'")
+        name, token, found = self.full_name(model), None, []
+        while True:
+            page = self.client.search_model_versions(f"name = '{name}'", page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
+        if not self._tags_in_search:
+            found = [self.client.get_model_version(name, v.version) for v in found]
         return sorted(found, key=lambda v: int(v.version))
 
     def find(self, model: str, fingerprint: str) -> Unchanged | None:
         """Return the version that a training with this fingerprint registered, if there is one."""
         for version in reversed(self.versions(model)):
             if version.tags.get("fingerprint") == fingerprint:
-                stored = json.loads(version.tags["result"])
+                stored = json.loads(tags_of(version)["result"])
                 result = UnitResult(**stored | {"status": Status(stored["status"]), "version": int(version.version)})
                 return Unchanged(int(version.version), result)
         return None
@@ -113,8 +124,9 @@ class ModelRegistry:
         try:
             return self.client.get_model_version_by_alias(self.full_name(model), alias)
         except MlflowException as error:
-            # MLflow answers an unknown model with the first code and an unknown alias with the second.
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            # MLflow's own server answers an unknown model with the first code and an unknown alias with the
+            # second; Unity Catalog answers both with the first, or with the third.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
                 return None
             raise
 
@@ -123,15 +135,16 @@ class ModelRegistry:
         for alias in (CHAMPION, CHALLENGER):
             version = self.by_alias(model, alias)
             if version is not None:
+                tags = tags_of(version)
                 return Served(
                     name=self.full_name(model),
                     version=int(version.version),
                     alias=alias,
-                    is_fallback=version.tags.get("fallback") == "true",
+                    is_fallback=tags.get("fallback") == "true",
                     training_run_id=version.run_id or "",
-                    outputs=tuple((n, t) for n, t in json.loads(version.tags["outputs"])),
-                    classes=tuple(json.loads(version.tags.get("classes", "[]"))),
-                    facts=dict(version.tags),
+                    outputs=tuple((n, t) for n, t in json.loads(tags["outputs"])),
+                    classes=tuple(json.loads(tags.get("classes", "[]"))),
+                    facts=tags,
                 )
         return None
 
@@ -265,7 +278,7 @@ def _version_tags(
         "judged": flag(judged),
         "beats_baseline": flag(beats),
         "provisional": flag(fitted.fallback or unjudged_anomaly),
-        "reason": result.reason[:4_000],
+        "reason": result.reason[:TAG_LENGTH],
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
         "result": json.dumps(dataclasses.asdict(result)),

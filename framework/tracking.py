@@ -216,13 +216,12 @@ def _log_model(
 
 
 def _example(data: TrainingData, fitted: Fitted) -> pd.DataFrame:
-    """Return one made-up row: invented keys, and the middle of each feature's usual range."""
+    """Return one made-up row of inputs: the middle of each feature's usual range."""
     import pandas as pd
 
     usual = fitted.served["usual"]
     middle = {n: (usual[n][0] + usual[n][1]) / 2 if n in usual else 0.0 for n in data.numeric}
-    text = {n: "example" for n in data.inputs if n not in middle}
-    return pd.DataFrame([{**{k: f"example-{k}" for k in data.grain.keys}, **middle, **text}])
+    return pd.DataFrame([{n: middle.get(n, "example") for n in data.inputs}])
 
 
 def requirements(*, with_xgboost: bool) -> list[str]:

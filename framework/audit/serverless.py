@@ -19,6 +19,8 @@ REFUSED = {
     *("createOrReplaceTempView", "createTempView", "createGlobalTempView", "createOrReplaceGlobalTempView"),
 }
 ENGINE = "framework/stores/local"
+# The one setting of ours that serverless takes.
+SUPPORTED_CONF = {"spark.sql.session.timeZone"}
 
 
 def refused(tree: ast.AST, *, job: bool = False) -> Iterator[tuple[int, str]]:
@@ -60,8 +62,21 @@ def _refused(node: ast.AST, *, job: bool) -> str:
     if isinstance(node, ast.Attribute):
         if node.attr in REFUSED and not (isinstance(node.value, ast.Name) and node.value.id == "functools"):
             return f".{node.attr}"
-        if node.attr in {"set", "unset"} and isinstance(node.value, ast.Attribute) and node.value.attr == "conf":
-            return f".conf.{node.attr}"
+        if node.attr == "widgets":
+            return ".widgets"
+    if isinstance(node, ast.Call) and (key := _configured(node)) is not None and key not in SUPPORTED_CONF:
+        return f".conf.set of {key or 'a key that cannot be read here'}"
     if isinstance(node, ast.Name) and node.id == "__file__" and job:
         return "__file__ in a job"
     return ""
+
+
+def _configured(node: ast.Call) -> str | None:
+    """Return the key of ``….conf.set("key", …)`` or ``unset``; empty where it is no literal."""
+    call = node.func
+    if not (isinstance(call, ast.Attribute) and call.attr in {"set", "unset"}):
+        return None
+    if not (isinstance(call.value, ast.Attribute) and call.value.attr == "conf"):
+        return None
+    first = node.args[0] if node.args else None
+    return str(first.value) if isinstance(first, ast.Constant) else ""

@@ -138,7 +138,7 @@ class FeatureStore(Protocol):
             artifacts: Files that the served model loads, by name.
             output_schema: MLflow ``Schema`` of what ``predict`` returns.
             pip_requirements: What the served model needs.
-            input_example: Synthetic rows; never real ones.
+            input_example: Synthetic rows of what the served model takes; never real ones.
             tags: Tags set on the new version in the same commit that creates it.
 
         Returns:

@@ -483,7 +483,7 @@ def test_the_signature_needs_keys_and_allows_features(store, fitted, tmp_path):
 
 
 def test_no_path_of_this_machine_is_logged(store, fitted, tmp_path):
-    folder = folder_of(log(store, fitted, tmp_path, input_example=pd.DataFrame({"job": ["a"], "owner": ["x"]})))
+    folder = folder_of(log(store, fitted, tmp_path, input_example=pd.DataFrame({"cost": [1.0], "size": [2.0]})))
     for path in folder.rglob("*"):
         if path.is_file() and path.name != "registered_model_meta":
             text = path.read_bytes()
@@ -503,16 +503,16 @@ def test_the_raw_model_loads_anywhere_without_us(store, fitted, tmp_path):
 
 
 def test_an_example_is_kept_but_not_tried(store, fitted, tmp_path, caplog):
-    example = pd.DataFrame({"job": ["a"], "owner": ["x"]})
+    example = pd.DataFrame({"cost": [1.0], "runs_7d": [2.0], "size": [3.0]})
     with caplog.at_level(logging.WARNING, logger="mlflow"), warnings.catch_warnings():
         warnings.simplefilter("error")
         logged = log(store, fitted, tmp_path, input_example=example)
         log(store, fitted, tmp_path)
     assert caplog.records == []
-    folder = folder_of(logged)
-    assert mlflow.models.Model.load(str(folder)).load_input_example(str(folder)).to_dict("list") == example.to_dict(
-        "list"
-    )
+    raw = folder_of(logged) / "data" / "feature_store" / "raw_model"
+    kept = mlflow.models.Model.load(str(raw))
+    assert kept.load_input_example(str(raw)).to_dict("list") == example.to_dict("list")
+    assert kept.signature.inputs is None
 
 
 def test_logging_a_model_is_quick(store, fitted, tmp_path):

@@ -91,7 +91,7 @@ def log(
         artifacts: Files that the served model loads, by name.
         outputs: MLflow ``Schema`` of what it returns.
         pip_requirements: What it needs.
-        input_example: Synthetic rows.
+        input_example: Synthetic rows of what the served model takes.
 
     Returns:
         What MLflow logged.
@@ -102,44 +102,18 @@ def log(
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / SPEC_FOLDER.name
         data.mkdir()
-        _save_raw(data / RAW_FOLDER, model, artifacts, outputs, pip_requirements)
+        _save_raw(data / RAW_FOLDER, model, artifacts, outputs, pip_requirements, input_example)
         spec.save(data)
         environment = _environment(data / RAW_FOLDER)
 
         def save(path: str, mlflow_model: Model, **_: object) -> None:
-            _save_outer(path, mlflow_model, name, data, environment, signature, input_example)
+            _save_outer(path, mlflow_model, name, data, environment, signature)
 
-        # Model.log and not pyfunc.log_model: that one would validate the example by loading the
-        # client's loader module, which is absent here and, where present, connects to a workspace.
+        # Model.log and not pyfunc.log_model: that one would load the client's loader module, which is
+        # absent here and, where present, connects to a workspace.
         flavor = SimpleNamespace(__name__="mlflow.pyfunc", save_model=save)
         info: ModelInfo = Model.log(artifact_path=None, name=name, flavor=flavor, flavor_name="pyfunc")
         return info
-
-
-def register(info: ModelInfo, name: str, tags: Mapping[str, str]) -> int:
-    """Create the next version of a registered model, with its tags in the same call.
-
-    Args:
-        info: A logged model.
-        name: Registered name.
-        tags: Tags of the version.
-
-    Returns:
-        The version.
-    """
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    client = MlflowClient()
-    try:
-        client.create_registered_model(name)
-    except MlflowException as problem:
-        if problem.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-            raise
-    version = client.create_model_version(
-        name, source=info.model_uri, run_id=info.run_id, tags=dict(tags), model_id=info.model_id
-    )
-    return int(version.version)
 
 
 def predicted(values: Any, fields: Sequence[pa.Field]) -> dict[str, object]:
@@ -186,6 +160,7 @@ def _save_raw(
     artifacts: Mapping[str, str],
     outputs: Any,
     pip_requirements: Sequence[str],
+    input_example: pd.DataFrame | None,
 ) -> None:
     import mlflow
     from mlflow.models import Model, ModelSignature
@@ -199,6 +174,7 @@ def _save_raw(
             mlflow_model=raw,
             signature=ModelSignature(outputs=outputs),
             pip_requirements=list(pip_requirements),
+            input_example=input_example,
         )
     flavor = raw.flavors["python_function"]
     # MLflow resolves both against the model's own folder; the paths of this machine would only tell tales.
@@ -215,7 +191,6 @@ def _save_outer(
     data: Path,
     environment: dict[str, Any],
     signature: ModelSignature,
-    input_example: pd.DataFrame | None,
 ) -> None:
     import mlflow
 
@@ -228,11 +203,7 @@ def _save_outer(
             data_path=str(data),
             conda_env=environment,
             signature=signature,
-            input_example=input_example,
         )
-    # The file has the example; forgetting it here keeps Model.log from trying it out.
-    forgotten: Any = None
-    mlflow_model.saved_input_example_info = forgotten
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from framework.stores.local.feature_spec import build
 from framework.stores.local.lookup import FeatureReader, spec_columns
 from framework.stores.local.scoring import Scorer
 from framework.stores.local.training_set import LocalTrainingSet
+from framework.stores.models import register
 from framework.stores.port import LoggedModel
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class LocalFeatureStore:
             artifacts: Files that the served model loads, by name.
             output_schema: MLflow ``Schema`` of what ``predict`` returns.
             pip_requirements: What the served model needs.
-            input_example: Synthetic rows; never real ones.
+            input_example: Synthetic rows of what the served model takes; never real ones.
             tags: Tags set on the new version in the same commit that creates it.
 
         Returns:
@@ -213,7 +214,7 @@ class LocalFeatureStore:
             pip_requirements=pip_requirements,
             input_example=input_example,
         )
-        version = artifact.register(info, registered_model_name, tags or {})
+        version = register(info, registered_model_name, tags or {})
         return LoggedModel(model_uri=info.model_uri, name=registered_model_name, version=version)
 
     def score_batch(self, *, model_uri: str, df: Frame, result_type: str) -> Frame:

@@ -1,0 +1,1 @@
+"""The production adapter: the unmodified feature-engineering client, Delta through Spark, MLflow on Unity Catalog."""
