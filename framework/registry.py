@@ -91,6 +91,10 @@ class ModelRegistry:
 
         return MlflowClient()
 
+    def of(self, schema_path: str) -> ModelRegistry:
+        """Return the registry of another catalog and schema on the same servers."""
+        return ModelRegistry(schema_path, self._artifact_root, tags_in_search=self._tags_in_search)
+
     def full_name(self, model: str) -> str:
         """Return the three-level name of a model."""
         return f"{self._schema_path}.{model}"

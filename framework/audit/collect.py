@@ -17,6 +17,7 @@ from framework.errors import HealthMonitorError
 from framework.registry import CHALLENGER, CHAMPION
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import RAW_FOLDER, SPEC_FOLDER
+from framework.stores.models import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,8 +100,8 @@ def _model(runtime: Runtime, name: str, lines: Sequence[Line]) -> Model:
     found = Model(name=name, full_name=registry.full_name(name), use_case=spec.use_case, lines=tuple(lines))
     if not every:
         return found
-    newest = every[-1]
-    due = newest.tags.get("retrain_after_days", "")
+    newest, said = every[-1], tags_of(every[-1])
+    due = said.get("retrain_after_days", "")
     answers = _answers(runtime, found)
     return Model(
         name=name,
@@ -110,7 +111,7 @@ def _model(runtime: Runtime, name: str, lines: Sequence[Line]) -> Model:
         description=registry.client.get_registered_model(found.full_name).description or "",
         versions=tuple(_version(registry, name, alias, version) for alias, version in _serving(registry, name, newest)),
         runs={int(v.version): v.run_id or "" for v in every},
-        newest_as_of=date.fromisoformat(newest.tags["as_of"]) if newest.tags.get("as_of") else None,
+        newest_as_of=date.fromisoformat(said["as_of"]) if said.get("as_of") else None,
         retrain_after=int(due) if due.isdigit() else None,
         answers=answers,
         traced=frozenset(run for run in {a.training_run_id for a in answers} if _run(registry, run)),
@@ -131,7 +132,7 @@ def _version(registry: ModelRegistry, name: str, alias: str, version: ModelVersi
         number=int(version.version),
         alias=alias,
         status=str(version.status),
-        tags=dict(version.tags),
+        tags=tags_of(version),
         run_id=version.run_id or "",
         run=_run(registry, version.run_id or ""),
         files=read_files(f"models:/{registry.full_name(name)}/{version.version}"),
@@ -147,7 +148,7 @@ def _run(registry: ModelRegistry, run_id: str) -> Run | None:
     try:
         found = registry.client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
             return None
         raise
     if found.info.lifecycle_stage != "active":

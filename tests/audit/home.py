@@ -266,7 +266,8 @@ def copy_home(home: Path, to: Path) -> Path:
     moved |= {"model_versions": ["source", "storage_location"], "logged_models": ["artifact_location"]}
     for table, columns in moved.items():
         for column in columns:
-            sql(to, f"UPDATE {table} SET {column} = replace({column}, ?, ?)", home.as_uri(), to.as_uri())
+            statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - the names above
+            sql(to, statement, home.as_uri(), to.as_uri())
     return to
 
 
