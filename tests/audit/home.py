@@ -6,8 +6,7 @@ import dataclasses
 import shutil
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mlflow
 import numpy as np
@@ -30,6 +29,9 @@ from framework.stores.arrow import to_arrow
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
 from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AS_OF = date(2026, 10, 27)
 DAYS, JOBS = 130, 12
