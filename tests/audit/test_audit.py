@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from datetime import UTC, datetime
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
+import structlog
 import yaml
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 
 from framework.audit.bundle import read_bundle
 from framework.audit.collect import collect
-from framework.audit.rows import Row, audit, passed
+from framework.audit.rows import CRITERIA, PRACTICES, Row, audit, passed
 from framework.audit.serverless import refused_in
 from framework.results import Ledger, Status, UnitResult
 from tests.audit.home import AS_OF, SCHEMA, TABLE, NeverTrained, open_home, sql
@@ -398,3 +400,45 @@ def test_installed_code_that_serverless_refuses_is_named_by_place(tmp_path, monk
     assert refused_in(["stranger"]) == ["stranger/features.py:2: .persist"]
     assert refused_in(["framework", "domains"]) == []
     assert refused_in(["defined_in_a_console"]) == []
+
+
+@pytest.fixture
+def command_at(home, monkeypatch) -> Callable[..., int]:
+    """Run the command on a home, without booting Spark."""
+    from framework.audit import command
+
+    def run(*, as_json: bool, bundle: Path = home / "bundle") -> int:
+        runtime = open_home(home)
+        monkeypatch.setattr("framework.plugins.discover", lambda **_: runtime.plugins)
+        monkeypatch.setattr("framework.stores.opening.open_runtime", lambda *_: runtime)
+        return command.run_audit({"home": home, "domains": ("toys",)}, bundle, as_json=as_json)
+
+    yield run
+    structlog.reset_defaults()
+
+
+def test_the_command_prints_one_json_object_and_fails_if_a_row_does(home, command_at, capsys):
+    assert command_at(as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"]
+    assert len(found["rows"]) == 20
+    undescribed(home)
+    assert command_at(as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["passed"]
+    assert found["rows"][19]["offenders"] == ["late_jobs: it has no description"]
+
+
+def test_the_command_prints_a_table_that_names_the_offender(home, command_at, capsys):
+    undescribed(home)
+    assert command_at(as_json=False) == 1
+    out = capsys.readouterr().out
+    assert "late_jobs: it has no description" in out
+    assert "19 of 20 rows pass" in out
+
+
+def test_the_pages_list_every_row():
+    text = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", text, re.MULTILINE)
+    titles = [title for title, *_ in (*PRACTICES, *CRITERIA)]
+    assert [(int(number), title.replace("`", "")) for number, title in rows] == list(enumerate(titles, 1))
