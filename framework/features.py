@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 SKETCH = "set `table = TableSpec(...)` and write `def events(self, gold): ...` (or `features(self, gold, days)`)"
 
+FROM_GOLD = "; from gold: "
+"""What stands in a column's comment before the gold columns that it rests on."""
+NOTHING = "nothing"
+"""What stands there where a column rests on its row's day alone, as a weekday does."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BuildResult:
@@ -232,7 +237,7 @@ def unfilled(table: TableSpec, runtime: Runtime) -> set[str]:
 
 
 def arrow_schema(table: TableSpec) -> pa.Schema:
-    """Return the table's Arrow schema; comments, formula hashes and gold columns stand in the field metadata."""
+    """Return the table's Arrow schema; comments with gold columns, and formula hashes, stand in the field metadata."""
     import pyarrow as pa
 
     kinds: dict[str, Any] = {"double": pa.float64(), "string": pa.string(), "date": pa.date32()}
@@ -241,8 +246,8 @@ def arrow_schema(table: TableSpec) -> pa.Schema:
     fields.append(pa.field(table.time, kinds[table.time_type], nullable=False, metadata={"comment": "time key"}))
     for column in table.features:
         comment = f"{column.says} [{column.unit}]" if column.unit else column.says
+        comment += FROM_GOLD + (", ".join(table.inputs_of(column.name)) or NOTHING)
         metadata = {"comment": comment, "formula": table.formula_hash(column.name)}
-        metadata["gold"] = ",".join(table.inputs_of(column.name))
         fields.append(pa.field(column.name, kinds[column.type], metadata=metadata))
     return pa.schema(fields)
 

@@ -11,6 +11,7 @@ from framework.audit.evidence import named
 from framework.audit.expected import EVIDENCE_TAGS, LABELS, METRICS, RUN_PARAMS, RUN_TAGS
 from framework.audit.findings import of_models, of_versions, one
 from framework.audit.serverless import refused
+from framework.features import FROM_GOLD, NOTHING
 from framework.spec import Task
 from framework.stores.keys import metadata_of, primary_key, timeseries_column
 from framework.stores.local.artifact import LOADER
@@ -199,8 +200,10 @@ def mapping(evidence: Evidence) -> Iterator[Finding]:
         schema = evidence.tables.get(table)
         if schema is not None and name in schema.names:  # absence is a matter of the lookups
             facts = metadata_of(schema.field(name))
-            lacking = [key for key in ("comment", "formula", "gold") if not facts.get(key)]
-            unknown = [need for need in facts.get("gold", "").split(",") if need and not _declared(need, evidence)]
+            says, _, gold = facts.get("comment", "").partition(FROM_GOLD)
+            told = {"meaning": says, "formula": facts.get("formula"), "gold columns": gold}
+            lacking = [what for what, words in told.items() if not words]
+            unknown = [need for need in gold.split(", ") if need != NOTHING and not _declared(need, evidence)]
             wrong = f"it does not say its {named(lacking)}" if lacking else ""
             wrong = wrong or (f"no gold table declares {named(unknown)}" if unknown else "")
             yield one(f"{table}.{name}", f"{wrong} (read by {named(evidence.readers(table))})" if wrong else "")

@@ -48,10 +48,11 @@ class ToyFeatures(FeatureBuilder):
         says="One job on one day.",
         keys=("workspace_id", "job_id"),
         time="run_date",
-        needs=("toy_runs.job_id",),
+        # no needs of the whole table: the weekday rests on nothing but the day
         columns=(
             Feature(name="load", sql="avg(load)", says="mean load", stage="day", needs=("toy_runs.load",)),
             Feature(name="runs", sql="count(*)", says="runs of the day", stage="day", needs=("toy_runs.load",)),
+            Feature(name="weekday", sql="dayofweek(run_date)", says="day of the week"),
         ),
     )
 
@@ -224,7 +225,11 @@ def toy_rows(seed: int = 1, shift: float = 0.0) -> pd.DataFrame:
     first = AS_OF - timedelta(days=DAYS - 1)
     keys = [("w", f"j{job}", first + timedelta(days=day)) for day in range(DAYS) for job in range(JOBS)]
     rows = pd.DataFrame(keys, columns=["workspace_id", "job_id", "run_date"])
-    return rows.assign(load=rng.uniform(0, 1, len(rows)) + shift, runs=rng.integers(1, 9, len(rows)).astype(float))
+    return rows.assign(
+        load=rng.uniform(0, 1, len(rows)) + shift,
+        runs=rng.integers(1, 9, len(rows)) * 1.0,
+        weekday=[d.weekday() * 1.0 for d in rows["run_date"]],
+    )
 
 
 def build_table(runtime: Runtime, rows: pd.DataFrame) -> None:

@@ -192,11 +192,15 @@ def lost_task(home: Path) -> None:
 
 
 def lost_mapping(home: Path) -> None:
-    edit_table(home, TABLE).alter.set_column_metadata("load", {"gold": ""})
+    edit_table(home, TABLE).alter.set_column_metadata("load", {"comment": "mean load"})
+
+
+def lost_meaning(home: Path) -> None:
+    edit_table(home, TABLE).alter.set_column_metadata("load", {"comment": "; from gold: toy_runs.load"})
 
 
 def undeclared_gold(home: Path) -> None:
-    edit_table(home, TABLE).alter.set_column_metadata("load", {"gold": "toy_runs.no_such"})
+    edit_table(home, TABLE).alter.set_column_metadata("load", {"comment": "load; from gold: toy_runs.no_such"})
 
 
 def lost_metric(home: Path) -> None:
@@ -285,7 +289,8 @@ BREACHES: list[tuple[int, Callable[[Path], None], str]] = [
     (10, foreign_context, "late_jobs: run run2 left what is no event"),
     (10, no_events, "late_jobs: run run2 left no event of score"),
     (11, lost_task, "late_jobs: no job has the task score_late_job"),
-    (12, lost_mapping, "toy_features.load: it does not say its gold (read by job_seconds, late_jobs"),
+    (12, lost_mapping, "toy_features.load: it does not say its gold columns (read by job_seconds, late_jobs"),
+    (12, lost_meaning, "toy_features.load: it does not say its meaning (read by job_seconds, late_jobs"),
     (12, undeclared_gold, "toy_features.load: no gold table declares toy_runs.no_such"),
     (13, lost_metric, "job_seconds version 1: its run lacks mae"),
     (13, lost_baseline, "late_jobs version 1: its run lacks baseline_average_precision"),

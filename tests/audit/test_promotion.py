@@ -52,7 +52,7 @@ def test_the_copy_scores_on_the_features_of_its_own_catalog(both):
     )
     rows = toy_rows(seed=9, shift=0.4)
     today = rows[rows["run_date"] == AS_OF].set_index("job_id").sort_index()
-    expected = raw.predict(today[["load", "runs"]].reset_index(drop=True))["prediction"].to_numpy()
+    expected = raw.predict(today[["load", "runs", "weekday"]].reset_index(drop=True))["prediction"].to_numpy()
     assert forecasts(prod).to_numpy() == pytest.approx(expected)
     assert forecasts(prod).to_numpy() != pytest.approx(forecasts(open_home(both)).to_numpy())
 
