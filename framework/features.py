@@ -119,7 +119,8 @@ class FeatureBuilder(ABC):
         else:
             frame = _with_retired(frame, stored, self.table)
         written = runtime.store.write_table(name=name, df=frame, mode="merge")
-        if days.start is None:  # every row now stands on today's formulas
+        # Formulas are those of every row; where they are the same, a comment may still be another.
+        if days.start is None or (stored is not None and _same_formulas(stored, self.table)):
             runtime.tables.annotate(name, arrow_schema(self.table))
         return BuildResult(name, days, written, time.perf_counter() - began)
 

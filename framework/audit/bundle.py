@@ -29,6 +29,10 @@ class Bundle:
     starters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     problem: str = ""
 
+    def task(self, stage: str, *names: str) -> str:
+        """Return the first task ``{stage}_{name}`` that a job has; empty if none has any."""
+        return next((key for name in names if (key := f"{stage}_{name}") in self.jobs), "")
+
     def started(self, task: str) -> str:
         """Return what starts a task by itself; empty if nothing does."""
         return next((self.starters[job] for job in self.jobs.get(task, ()) if job in self.starters), "")

@@ -186,8 +186,8 @@ def bundle(evidence: Evidence) -> Iterator[Finding]:
     """11. The bundle has a task that trains and one that scores each registered model."""
 
     def problem(model: Model) -> str:
-        tasks = (f"train_{model.use_case}", f"score_{model.use_case}")
-        lacking = [task for task in tasks if task not in evidence.bundle.jobs]
+        stages = ("train", "score")
+        lacking = [f"{s}_{model.name}" for s in stages if not evidence.bundle.task(s, model.name, model.use_case)]
         return evidence.bundle.problem or (f"no job has the task {named(lacking)}" if lacking else "")
 
     return of_models(evidence, problem)
@@ -231,8 +231,9 @@ def retraining(evidence: Evidence) -> Iterator[Finding]:
     def problem(model: Model) -> str:
         if evidence.bundle.problem:
             return evidence.bundle.problem
-        if not evidence.bundle.started(f"train_{model.use_case}"):
-            return f"nothing starts the task train_{model.use_case} by itself"
+        task = evidence.bundle.task("train", model.name, model.use_case)
+        if not evidence.bundle.started(task):
+            return f"nothing starts a task train_{model.name} by itself"
         if model.retrain_after is None or model.newest_as_of is None:
             return "its newest version does not say when it is due for training"
         line = model.last("score") or model.last("train")

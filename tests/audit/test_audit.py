@@ -288,14 +288,14 @@ BREACHES: list[tuple[int, Callable[[Path], None], str]] = [
     (10, plain_sentence, "late_jobs: run run2 left what is no event: Scoring finished!"),
     (10, foreign_context, "late_jobs: run run2 left what is no event"),
     (10, no_events, "late_jobs: run run2 left no event of score"),
-    (11, lost_task, "late_jobs: no job has the task score_late_job"),
+    (11, lost_task, "late_jobs: no job has the task score_late_jobs"),
     (12, lost_mapping, "toy_features.load: it does not say its gold columns (read by job_seconds, late_jobs"),
     (12, lost_meaning, "toy_features.load: it does not say its meaning (read by job_seconds, late_jobs"),
     (12, undeclared_gold, "toy_features.load: no gold table declares toy_runs.no_such"),
     (13, lost_metric, "job_seconds version 1: its run lacks mae"),
     (13, lost_baseline, "late_jobs version 1: its run lacks baseline_average_precision"),
-    (14, no_schedule, "late_jobs: nothing starts the task train_late_job by itself"),
-    (14, paused_schedule, "late_jobs: nothing starts the task train_late_job by itself"),
+    (14, no_schedule, "late_jobs: nothing starts a task train_late_jobs by itself"),
+    (14, paused_schedule, "late_jobs: nothing starts a task train_late_jobs by itself"),
     (14, too_old, "late_jobs: its newest version is 56 days old, 30 are allowed"),
     (15, brought_along, "late_jobs version 1, runs: it takes this column from the frame"),
     (17, foreign_rows, "late_jobs: 1 of 12 predictions come from notebook"),
@@ -335,6 +335,12 @@ def test_a_model_that_nobody_trained_is_missing_from_the_registry_and_from_nothi
     rows = rows_of(home, NeverTrained)
     assert red(rows) == {16: ("never_trained: it is not in the registry",)}
     assert rows[15].share == 0.75
+
+
+def test_tasks_may_be_named_after_the_model_as_well(home):
+    for file in (home / TRAIN, home / SCORE):
+        edit_text(file, "_late_job\n", "_late_jobs\n")
+    assert red(rows_of(home)) == {}
 
 
 def test_every_row_has_a_planted_breach():
