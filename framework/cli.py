@@ -128,6 +128,44 @@ def bundle(
 
 
 @app.command()
+def doctor(
+    gold: Gold = None, home: Home = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, config: Config = None,
+) -> None:  # fmt: skip
+    """Check what a run needs, and print the step for whatever is missing."""
+    from framework.doctor.command import run_doctor
+
+    given = {"gold": gold, "home": home, "domains": domains, "models": models, "strict": strict, "config": config}
+    _exit(lambda: run_doctor(_parsed(given)))
+
+
+@app.command()
+def audit(
+    home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
+    bundle: Annotated[Path, typer.Option(help="Folder that holds databricks.yml.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:  # fmt: skip
+    """Audit what is registered and stored: fourteen practices, six criteria."""
+    from framework.audit.command import run_audit
+
+    given = {"home": home, "domains": domains, "models": models, "strict": strict, "config": config}
+    _exit(lambda: run_audit(_parsed(given), bundle, as_json=as_json))
+
+
+@app.command()
+def promote(
+    to_catalog: Annotated[str, typer.Option(help="Catalog to copy into, same schema.")],
+    home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
+    version: Annotated[int | None, typer.Option(help="Version of one model.", show_default="champion")] = None,
+) -> None:  # fmt: skip
+    """Copy validated versions into another catalog, with their evidence."""
+    from framework.promotion.command import run_promotion
+
+    given = {"home": home, "domains": domains, "models": models, "strict": strict, "config": config}
+    _exit(lambda: run_promotion(_parsed(given), to_catalog, version))
+
+
+@app.command()
 def plugins(strict: Strict = False) -> None:
     """List the domains, what they offer, and what could not be loaded."""
     from framework.command import list_plugins

@@ -77,6 +77,10 @@ class ScoringError(HealthMonitorError):
     """A batch cannot be scored: no model, no population, stale features."""
 
 
+class PrivilegeError(HealthMonitorError):
+    """The workspace does not let this principal do what a run needs."""
+
+
 class RuntimeSetupError(HealthMonitorError):
     """The machine lacks something that a run needs."""
 

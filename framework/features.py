@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 SKETCH = "set `table = TableSpec(...)` and write `def events(self, gold): ...` (or `features(self, gold, days)`)"
 
+FROM_GOLD = "; from gold: "
+"""What stands in a column's comment before the gold columns that it rests on."""
+NOTHING = "nothing"
+"""What stands there where a column rests on its row's day alone, as a weekday does."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BuildResult:
@@ -114,7 +119,8 @@ class FeatureBuilder(ABC):
         else:
             frame = _with_retired(frame, stored, self.table)
         written = runtime.store.write_table(name=name, df=frame, mode="merge")
-        if days.start is None:  # every row now stands on today's formulas
+        # Formulas are those of every row; where they are the same, a comment may still be another.
+        if days.start is None or (stored is not None and _same_formulas(stored, self.table)):
             runtime.tables.annotate(name, arrow_schema(self.table))
         return BuildResult(name, days, written, time.perf_counter() - began)
 
@@ -232,7 +238,7 @@ def unfilled(table: TableSpec, runtime: Runtime) -> set[str]:
 
 
 def arrow_schema(table: TableSpec) -> pa.Schema:
-    """Return the table's Arrow schema; comments and formula hashes stand in the field metadata."""
+    """Return the table's Arrow schema; comments with gold columns, and formula hashes, stand in the field metadata."""
     import pyarrow as pa
 
     kinds: dict[str, Any] = {"double": pa.float64(), "string": pa.string(), "date": pa.date32()}
@@ -241,6 +247,7 @@ def arrow_schema(table: TableSpec) -> pa.Schema:
     fields.append(pa.field(table.time, kinds[table.time_type], nullable=False, metadata={"comment": "time key"}))
     for column in table.features:
         comment = f"{column.says} [{column.unit}]" if column.unit else column.says
+        comment += FROM_GOLD + (", ".join(table.inputs_of(column.name)) or NOTHING)
         metadata = {"comment": comment, "formula": table.formula_hash(column.name)}
         fields.append(pa.field(column.name, kinds[column.type], metadata=metadata))
     return pa.schema(fields)

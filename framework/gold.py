@@ -181,6 +181,14 @@ class GoldView:
         """Tell whether the gold layer holds a declared table."""
         return self.flagged(name) is not None
 
+    def lacking(self, name: str) -> list[str] | None:
+        """Return the declared columns that the gold layer's table does not have; ``None`` if it has no such table."""
+        table = self.declared(name)
+        raw = self._reader.read(table)
+        if raw is None:
+            return None
+        return [column.name for column in table.columns if (column.gold_name or column.name) not in raw.columns]
+
     def options(self, kind: type[Any]) -> Any:
         """Return the domain's typed options of class ``kind``."""
         return self._options(kind)

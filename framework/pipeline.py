@@ -13,7 +13,7 @@ import structlog
 
 from framework.errors import HealthMonitorError, MissingInputError
 from framework.gold import Days
-from framework.logging import get_logger
+from framework.logging import collected, get_logger
 from framework.quarantine import Profile, quarantine
 from framework.results import Ledger, Status, UnitResult
 
@@ -142,21 +142,22 @@ class Pipeline:
             return
         self._listen(unit, None)
         began = time.perf_counter()
-        with _named(stage, name, began) as failure:
-            result = work()
-        if failure:
-            result = failure[0]
-        result = dataclasses.replace(result, seconds=time.perf_counter() - began)
+        with collected() as events:
+            with _named(stage, name, began) as failure:
+                result = work()
+            if failure:
+                result = failure[0]
+            result = dataclasses.replace(result, seconds=time.perf_counter() - began)
+            report = log.error if result.status is Status.FAILED else log.info
+            report(
+                "unit_finished",
+                status=str(result.status),
+                rows=result.rows,
+                seconds=round(result.seconds, 2),
+                reason=result.reason,
+            )
         self.results.append(result)
-        self._ledger.record(result, self._runtime.clock.now())
-        report = log.error if result.status is Status.FAILED else log.info
-        report(
-            "unit_finished",
-            status=str(result.status),
-            rows=result.rows,
-            seconds=round(result.seconds, 2),
-            reason=result.reason,
-        )
+        self._ledger.record(result, self._runtime.clock.now(), events)
         self._listen(unit, result)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+RETRAIN_AFTER_DAYS = 30
+"""Age at which a version is due for a new training, whatever its figures say."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ class ModelRegistry:
         from mlflow import MlflowClient
 
         return MlflowClient()
+
+    def of(self, schema_path: str) -> ModelRegistry:
+        """Return the registry of another catalog and schema on the same servers."""
+        return ModelRegistry(schema_path, self._artifact_root, tags_in_search=self._tags_in_search)
 
     def full_name(self, model: str) -> str:
         """Return the three-level name of a model."""
@@ -165,6 +171,7 @@ class ModelRegistry:
             raise RegistryError(
                 what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first"
             )
+        self.describe(spec)
         tags = every[version].tags
         champion = self.by_alias(spec.name, CHAMPION)
         if champion is not None and int(champion.version) == version:
@@ -181,6 +188,13 @@ class ModelRegistry:
         if alias == CHAMPION and challenger is not None and int(challenger.version) == version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
         return alias
+
+    def describe(self, spec: ModelSpec) -> None:
+        """Store what a model asks, learns and is good for as the description of the registered model."""
+        name = self.full_name(spec.name)
+        text = f"{spec.question} Label: {spec.label_says}. What to do: {spec.action}."
+        if self.client.get_registered_model(name).description != text:
+            self.client.update_registered_model(name, description=text)
 
     def record(
         self, trainer: ModelTrainer, runtime: Runtime, as_of: date, data: TrainingData, fitted: Fitted, fingerprint: str
@@ -263,6 +277,8 @@ def _version_tags(
         "fingerprint": fingerprint,
         "as_of": as_of.isoformat(),
         "spec_hash": trainer.spec.spec_hash(),
+        "promote_above": f"{trainer.spec.promote_above:g}",
+        "retrain_after_days": str(RETRAIN_AFTER_DAYS),
         "fallback": flag(fitted.fallback),
         "judged": flag(judged),
         "beats_baseline": flag(beats),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     import pyarrow as pa
@@ -43,6 +43,7 @@ class UnitResult:
         skill_high: Upper bound.
         version: Registered model version; ``None`` where there is none.
         seconds: Wall time.
+        scored_with: URI of the version that ``score_batch`` answered with; empty if nothing went through it.
     """
 
     stage: str
@@ -58,6 +59,7 @@ class UnitResult:
     skill_high: float | None = None
     version: int | None = None
     seconds: float = 0.0
+    scored_with: str = ""
 
     @property
     def unit(self) -> str:
@@ -83,12 +85,13 @@ class Ledger:
         self._as_of = as_of
         self._inputs = json.dumps(dict(inputs), sort_keys=True)
 
-    def record(self, result: UnitResult, at: datetime) -> None:
+    def record(self, result: UnitResult, at: datetime, log: Sequence[Mapping[str, Any]] = ()) -> None:
         """Append one result, in one commit.
 
         Args:
             result: The result.
             at: When it was reached, UTC.
+            log: The events that were logged on the way.
         """
         import pyarrow as pa
 
@@ -101,6 +104,7 @@ class Ledger:
             "status": str(result.status),
             "reason": result.reason,
             "result": json.dumps(dataclasses.asdict(result)),
+            "log": json.dumps(list(log), default=str),
         }
         self._tables.append(self._name, pa.Table.from_pylist([row], schema=_schema()))
 
@@ -112,7 +116,8 @@ class Ledger:
         if not self._tables.exists(self._name):
             return {}
         where = [("as_of_date", "=", self._as_of), ("inputs", "=", self._inputs)]
-        rows = self._tables.read(self._name, where=where).to_pylist()
+        columns = ["unit", "recorded_at", "result"]
+        rows = self._tables.read(self._name, columns=columns, where=where).to_pylist()
         rows.sort(key=lambda row: row["recorded_at"])
         kept: dict[str, UnitResult] = {}
         for row in rows:
@@ -127,5 +132,5 @@ def _schema() -> pa.Schema:
 
     moment = pa.timestamp("us", tz="UTC")
     kinds = {"as_of_date": pa.date32(), "recorded_at": moment}
-    order = ("run_id", "unit", "as_of_date", "inputs", "recorded_at", "status", "reason", "result")
+    order = ("run_id", "unit", "as_of_date", "inputs", "recorded_at", "status", "reason", "result", "log")
     return pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in order])

@@ -99,6 +99,7 @@ class BatchScorer(ABC):
             reason=_remark(served, total, written),
             rows=total,
             version=served.version,
+            scored_with=served.uri,
         )
 
     def _answers(self, runtime: Runtime, served: Served, as_of: date, keys: Frame, grain: TableSpec) -> Frame:

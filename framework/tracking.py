@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framework.spec import Task
+from framework.stores.ddl import spark_name
+from framework.stores.frames import is_spark
 from framework.training.assemble import lookups
 
 if TYPE_CHECKING:
@@ -104,10 +106,22 @@ def _parameters(trainer: ModelTrainer, runtime: Runtime, as_of: date, data: Trai
         "train_days": split.train_days,
         "inputs": len(data.inputs),
         "feature_spec_hash": _feature_spec_hash(data, runtime),
+        "label_types": json.dumps(_label_types(trainer, data)),
         "python": platform.python_version(),
         "versions": ",".join(requirements(with_xgboost="xgboost" in sys.modules)),
         **found,
     }
+
+
+def _label_types(trainer: ModelTrainer, data: TrainingData) -> dict[str, str]:
+    """Return the types that the labels have in the frame which the training set is made of."""
+    if trainer.task is Task.ANOMALY:
+        return {}
+    if is_spark(data.labels):
+        found = dict(data.labels.dtypes)
+    else:
+        found = {field.name: spark_name(field.type) for field in data.labels.schema}
+    return {name: found[name] for name in data.spec.labels}
 
 
 def _feature_spec_hash(data: TrainingData, runtime: Runtime) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from framework.audit.serverless import ENGINE, refused
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -24,14 +26,6 @@ CODE = ("framework", "domains", "jobs")
 LIBRARY = ("framework", "domains")
 TEXTS = {".py", ".md", ".toml", ".yml", ".yaml", ".lock", ".txt", ".cfg", ".json", ".sql", ".sh", ""}
 LOCKED_EXTRAS = ("local", "plots", "dev")
-# Spark Connect, which is what serverless speaks, has none of these; the engine folder of local mode may use them.
-REFUSED = {
-    *("cache", "persist", "unpersist", "rdd", "sparkContext", "_jvm", "_jdf", "_jsparkSession"),
-    *("createOrReplaceTempView", "createTempView", "createGlobalTempView", "createOrReplaceGlobalTempView"),
-}
-ENGINE = "framework/stores/local"
-# The one setting of ours that serverless takes.
-SUPPORTED_CONF = {"spark.sql.session.timeZone"}
 # Spelled in two parts, so that this file passes its own rule.
 _MACHINE = re.compile(
     r"(?<![\w.:/~$}<-])/" + r"(?:work|tmp|root|home|Users|opt|mnt|farm|private)/[\w.-]+"
@@ -102,33 +96,8 @@ def serverless(root: Path) -> Iterator[str]:
     for name, tree, _ in python_files(root, CODE):
         if name.startswith(f"{ENGINE}/"):
             continue
-        for node in ast.walk(tree):
-            if word := _refused(node, job=name.startswith("jobs/")):
-                yield f"{name}:{getattr(node, 'lineno', 0)}: {word} is refused on serverless"
-
-
-def _refused(node: ast.AST, *, job: bool) -> str:
-    if isinstance(node, ast.Attribute):
-        if node.attr in REFUSED and not (isinstance(node.value, ast.Name) and node.value.id == "functools"):
-            return f".{node.attr}"
-        if node.attr == "widgets":
-            return ".widgets"
-    if isinstance(node, ast.Call) and (key := _configured(node)) is not None and key not in SUPPORTED_CONF:
-        return f".conf.set of {key or 'a key that cannot be read here'}"
-    if isinstance(node, ast.Name) and node.id == "__file__" and job:
-        return "__file__ in a job"
-    return ""
-
-
-def _configured(node: ast.Call) -> str | None:
-    """Return the key of ``….conf.set("key", …)`` or ``unset``; empty where it is no literal."""
-    call = node.func
-    if not (isinstance(call, ast.Attribute) and call.attr in {"set", "unset"}):
-        return None
-    if not (isinstance(call.value, ast.Attribute) and call.value.attr == "conf"):
-        return None
-    first = node.args[0] if node.args else None
-    return str(first.value) if isinstance(first, ast.Constant) else ""
+        for line, word in refused(tree, job=name.startswith("jobs/")):
+            yield f"{name}:{line}: {word} is refused on serverless"
 
 
 def thin_jobs(root: Path) -> Iterator[str]:

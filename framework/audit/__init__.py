@@ -1,0 +1,1 @@
+"""The audit: twenty rows computed from what is registered and stored."""

@@ -1,0 +1,1 @@
+"""Promotion of validated versions from one catalog into another."""
