@@ -1,13 +1,14 @@
 # Needs only Python >= 3.11, make, coreutils and a package index. Everything goes into .venv.
 
 PYTHON ?= python3
-UV ?= uv
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
+LOCK := $(UV) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench warm lock clean setup
+.PHONY: help run test check contract connect spark40 floor bench warm lock clean setup
 
 help: ## Show the targets
 	@$(PYTHON) -c 'import re, sys; [print(f"{m[1]:8} {m[2]}") for m in re.finditer(r"(?m)^(\w+):.*?## (.*)$$", open(sys.argv[1]).read())]' Makefile
@@ -24,6 +25,19 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.checks.house_rules
+	$(BIN)/health-monitor bundle --check
+
+contract: $(VENV)-contract/.installed ## Run the conformance suite on the real client too, and the bundle's gate
+	$(VENV)-contract/bin/python -m pytest tests/contract tests/bundle $(ARGS)
+
+connect: $(VENV)/.installed ## Run the Spark tests on Spark Connect, which is what serverless compute speaks
+	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest tests/spark tests/contract tests/connect $(ARGS)
+
+spark40: $(VENV)-contract/.installed ## Run the Spark tests on Spark Connect of pyspark 4.0
+	HEALTH_MONITOR_TEST_SPARK=connect $(VENV)-contract/bin/python -m pytest tests/spark $(ARGS)
+
+floor: $(VENV)-floor/.installed ## Run what must work on the oldest runtime that is promised
+	$(VENV)-floor/bin/python -m pytest tests/floor tests/unit tests/spark tests/contract $(ARGS)
 
 bench: $(VENV)/.installed ## Run the benchmarks; options in ARGS
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -35,12 +49,13 @@ $(VENV)/.warm: $(VENV)/.installed
 	$(BIN)/python -c 'from framework.stores.local.jvm import warm_up; print("class archive recorded" if warm_up() else "no class archive: starts take longer")'
 	@touch $@
 
-lock: ## Resolve requirements.lock anew (needs uv)
-	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --extra local --extra plots --extra dev \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+lock: $(VENV)/.installed ## Resolve the three locks anew
+	$(LOCK) --universal --fork-strategy fewest --extra local --extra plots --extra dev --output-file requirements.lock
+	$(LOCK) --universal --fork-strategy fewest --extra local --extra dev --extra contract --output-file requirements-contract.lock
+	$(LOCK) --extra floor --output-file requirements-floor.lock
 
 clean: ## Remove the environment, caches and builds; run results stay
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-contract $(VENV)-floor build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 setup: $(VENV)/.installed ## Only install
 
@@ -55,4 +70,11 @@ $(VENV)/.locked: requirements.lock $(VENV)/.created
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Environments of the lanes: other versions of Spark, the client, what an old runtime has.
+$(VENV)-%/.installed: requirements-%.lock pyproject.toml $(VENV)/.installed
+	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(@D)/bin/python --editable .
 	@touch $@

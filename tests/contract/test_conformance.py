@@ -187,8 +187,10 @@ def test_plain_tables_merge_append_filter_and_tell(side: Side) -> None:
     side.tables.append(name, pa.table({"k": ["c"], "n": pa.array([9], pa.int64()), "at": ["z"]}))
     assert side.tables.count(name) == 3
     assert side.tables.names("main.ml") == ["plain"]
+    side.tables.append(name, pa.table({"k": ["d"], "n": pa.array([1], pa.int64()), "at": ["z"], "new": [0.5]}))
+    assert [row["new"] for row in rows_of(side.tables.read(name), "k")] == [None, None, None, 0.5]
     details = side.tables.details(name)
-    assert details["row_count"] == 3
+    assert details["row_count"] == 4
     assert details["size_bytes"] > 0
     for wrong in ({"columns": ["absent"]}, {"where": [("absent", "=", 1)]}, {"where": [("n", "~", 1)]}):
         with pytest.raises(TableError):

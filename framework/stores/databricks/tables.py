@@ -205,6 +205,9 @@ class DatabricksTables:
         frame = to_spark(self._spark(), rows)
         if not self.exists(name):
             self._spark().sql(sql.create_table(name, fields(frame, None, name), ""))
+        known = self._spark().table(name).columns
+        if added := [field for field in fields(frame, None, name) if field.name not in known]:
+            self._spark().sql(sql.add_columns(name, added))
         statement = sql.append(name, "{rows}", frame.columns)
         self.committed(name, lambda: self._spark().sql(statement, rows=frame))
 
