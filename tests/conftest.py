@@ -18,6 +18,7 @@ from framework.clock import Clock
 from framework.config import Settings
 from framework.gold import Days, GoldReader, GoldTable, GoldView
 from framework.plugins import discover
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -83,7 +84,7 @@ def frame_of(spark: SparkSession) -> Callable[..., DataFrame]:
 
     def make(rows: Iterable[Mapping[str, Any]], fields: str | Iterable[tuple[str, str]]) -> DataFrame:
         if isinstance(fields, str):
-            return spark.createDataFrame(arrow_rows(DECLARED[fields], rows))
+            return to_spark(spark, arrow_rows(DECLARED[fields], rows))
         pairs = list(fields)
         values = [tuple(row.get(name) for name, _ in pairs) for row in rows]
         return spark.createDataFrame(values, ", ".join(f"{name} {kind}" for name, kind in pairs))

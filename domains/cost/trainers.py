@@ -193,7 +193,7 @@ class ChargebackAttribution(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Small, slow trees on half of the columns: shares move little, and each leaf must not be one cost centre."""
-        return boosted_regression(max_iter=300, min_samples_leaf=200, max_leaf_nodes=8, max_features=0.5)
+        return boosted_regression(max_iter=300, min_samples_leaf=200, max_leaf_nodes=8, share_of_columns=0.5)
 
 
 class CommitmentRecommender(ClassificationTrainer):

@@ -236,6 +236,5 @@ class QualityFeatures(DailyFeatures):
             events = events.unionByName(more, allowMissingColumns=True)
         measures = ("row_seen", "row_count", "size_bytes", "column_count", "added", "dropped", "retyped", "write_time")
         absent = [name for name in measures if name not in events.columns]
-        return events.withColumns({name: F.lit(None).cast("bigint") for name in absent if name != "write_time"} | {
-            name: F.lit(None).cast("timestamp") for name in absent if name == "write_time"
-        })  # fmt: skip
+        kinds = {name: "timestamp" if name == "write_time" else "bigint" for name in absent}
+        return events.select("*", *(F.lit(None).cast(kind).alias(name) for name, kind in kinds.items()))

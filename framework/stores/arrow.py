@@ -7,6 +7,7 @@ sees the same types whichever adapter runs.
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +117,9 @@ def column_of(values: object, kind: pa.DataType) -> pa.Array:
 
 
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    if frame.attrs:  # what Spark Connect notes there is no data, and Arrow would try to keep it
+        frame = frame.copy(deep=False)
+        frame.attrs = {}
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
@@ -129,7 +133,7 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _from_spark(frame: DataFrame) -> pa.Table:
-    table = _rebuilt(frame.toArrow())
+    table = _rebuilt(_collected(frame))
     metadata = {field.name: field.metadata for field in frame.schema.fields if field.metadata}
     fields = [
         field.with_metadata({key: str(value) for key, value in metadata[field.name].items()})
@@ -138,6 +142,23 @@ def _from_spark(frame: DataFrame) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields)) if metadata else table
+
+
+def _collected(frame: DataFrame) -> pa.Table:
+    """Bring a frame over; before version 4, Spark hands out rows, with timestamps in the machine's own zone."""
+    if hasattr(frame, "toArrow"):
+        found: pa.Table = frame.toArrow()
+        return found
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    schema = to_arrow_schema(frame.schema)
+    columns = list(zip(*frame.collect(), strict=True)) or [() for _ in schema]
+    arrays = []
+    for field, values in zip(schema, columns, strict=True):
+        moments = pa.types.is_timestamp(field.type)
+        found_values = [v.astimezone(UTC) if moments and v is not None else v for v in values]
+        arrays.append(pa.array(found_values, field.type))
+    return pa.table(arrays, schema=schema)
 
 
 def _rebuilt(table: pa.Table) -> pa.Table:

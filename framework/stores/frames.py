@@ -40,7 +40,7 @@ def stamp(frame: Frame, *, constants: Mapping[str, Any], shifts: Mapping[str, tu
         spark: DataFrame = frame  # type: ignore[assignment]
         added = {name: F.lit(value) for name, value in constants.items()}
         added |= {name: F.col(source) + F.lit(span) for name, (source, span) in shifts.items()}
-        return spark.withColumns(added)
+        return spark.withColumns(added) if added else spark  # Spark Connect refuses to add nothing
     rows = _pandas(frame)
     return rows.assign(**constants, **{name: rows[source] + span for name, (source, span) in shifts.items()})
 

@@ -28,8 +28,13 @@ def boosted_trees(**overrides: Any) -> Any:
     return XGBClassifier(**settings | overrides)
 
 
-def boosted_regression(**overrides: Any) -> Any:
-    """Return histogram gradient boosting on absolute error, which the metric is; quantiles are clones of it."""
+def boosted_regression(*, share_of_columns: float = 1.0, **overrides: Any) -> Any:
+    """Return histogram gradient boosting on absolute error, which the metric is; quantiles are clones of it.
+
+    Args:
+        share_of_columns: Share of the columns that each split looks at; all, where scikit-learn is older than 1.4.
+        overrides: Other settings.
+    """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     settings: dict[str, Any] = {
@@ -40,7 +45,10 @@ def boosted_regression(**overrides: Any) -> Any:
         "min_samples_leaf": 30,
         "random_state": SEED,
     }
-    return HistGradientBoostingRegressor(**settings | overrides)
+    made = HistGradientBoostingRegressor(**settings | overrides)
+    if share_of_columns < 1.0 and "max_features" in made.get_params():
+        made.set_params(max_features=share_of_columns)
+    return made
 
 
 def on_log_scale(regression: Any) -> Any:

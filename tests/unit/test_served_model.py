@@ -11,17 +11,16 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier
 
 from framework.tracking import SERVED
+from framework.training.fitting import _calibrated
 from framework.training.served_model import ServedModel
 
 INPUTS = ["runs", "failure_rate", "seconds", "age"]
@@ -62,7 +61,7 @@ def regression():
 
 def binary():
     fitted = trees(FLAG)
-    better = CalibratedClassifierCV(FrozenEstimator(fitted), method="sigmoid").fit(TRAIN, FLAG)
+    better = _calibrated(fitted, TRAIN, FLAG)
     return {"estimator": better}, {"task": "binary", "threshold": 0.3}
 
 

@@ -13,12 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
-    from framework.stores.port import Frame
-
-_ARROW_FRAMES = 4
-"""First major version of Spark that makes a frame of an Arrow table."""
 _TEMPORAL = ("date", "timestamp")
 
 
@@ -73,22 +69,6 @@ def fresh_rows(
         f"SELECT s.* FROM {{new}} AS s LEFT JOIN {{old}} AS t ON {on} WHERE {where}", new=rows, old=near
     )
     return Fresh(frame=frame, count=int(frame.count()), added=added)
-
-
-def to_spark(session: SparkSession, rows: Frame) -> DataFrame:
-    """Return Arrow or pandas rows as a Spark DataFrame; what is a Spark DataFrame already stays one."""
-    from framework.stores.arrow import to_arrow, to_pandas
-    from framework.stores.ddl import spark_name
-    from framework.stores.frames import is_spark
-
-    if is_spark(rows):
-        frame: Any = rows
-        return frame  # type: ignore[no-any-return]
-    table = to_arrow(rows)
-    if int(session.version.split(".")[0]) >= _ARROW_FRAMES:
-        return session.createDataFrame(table)
-    schema = ", ".join(f"{column(field.name)} {spark_name(field.type)}" for field in table.schema)
-    return session.createDataFrame(to_pandas(table), schema)
 
 
 def _aligned(name: str, rows: DataFrame, stored: DataFrame) -> DataFrame:

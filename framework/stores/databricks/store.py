@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from framework.errors import FeatureStoreError
 from framework.stores.databricks import sql
 from framework.stores.databricks.native import NativeTrainingSet, fields, flat, native, refused
-from framework.stores.databricks.rows import to_spark
 from framework.stores.keys import primary_key
 from framework.stores.models import example_optional, register
 from framework.stores.port import LoggedModel
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,11 +12,12 @@ from framework.errors import TableError, nearest
 from framework.stores.arrow import to_arrow
 from framework.stores.databricks import sql
 from framework.stores.databricks.native import fields
-from framework.stores.databricks.rows import Fresh, fresh_rows, to_spark
+from framework.stores.databricks.rows import Fresh, fresh_rows
 from framework.stores.databricks.staging import PREFIX
 from framework.stores.ddl import arrow_type
 from framework.stores.frames import is_spark
 from framework.stores.keys import PRIMARY_KEY, TIMESERIES, metadata_of
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

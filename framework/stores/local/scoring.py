@@ -18,6 +18,7 @@ from framework.stores.frames import is_spark
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import RAW_FOLDER, SPEC_FOLDER, predicted
 from framework.stores.local.lookup import look_up
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ class Scorer:
         if is_spark(df):
             table = to_arrow(frame)
             whole = {**dict(zip(table.column_names, table.columns, strict=True)), **columns}
-            return self._spark().createDataFrame(pa.table(whole))
+            return to_spark(self._spark(), pa.table(whole))
         base = frame if isinstance(frame, pd.DataFrame) else to_pandas(to_arrow(frame))
         added = to_pandas(pa.table(columns)).set_index(base.index)
         return pd.DataFrame({**dict(base.items()), **dict(added.items())}, copy=False)

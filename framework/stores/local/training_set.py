@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from framework.stores.arrow import to_arrow, to_pandas
 from framework.stores.local.lookup import look_up
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ class LocalTrainingSet:
         """Return the training set as a Spark DataFrame, without the excluded columns."""
         kept = to_arrow(self._frame, self._kept)
         columns = {**dict(zip(kept.column_names, kept.columns, strict=True)), **self._features}
-        return self._spark().createDataFrame(pa.table({name: columns[name] for name in self._ordered}))
+        return to_spark(self._spark(), pa.table({name: columns[name] for name in self._ordered}))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the training set as pandas, without the excluded columns.

@@ -18,6 +18,7 @@ from framework.stores.arrow import to_arrow
 from framework.stores.ddl import arrow_type
 from framework.stores.keys import metadata_of
 from framework.stores.local.delta import open_delta
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ class StandinSession:
         self.statements.append(text)
         for pattern, answer in self._SHOWN:
             if found := re.fullmatch(pattern, text):
-                return self._session.createDataFrame(answer(self, found["name"].replace("`", "")))
+                return to_spark(self._session, answer(self, found["name"].replace("`", "")))
         statement = sqlglot.parse_one(text.replace("{rows}", ROWS), dialect="databricks")
         run = self._RUN.get(type(statement))
         if run is None:
