@@ -31,13 +31,13 @@ contract: $(VENV)-contract/.installed ## Run the conformance suite on the real c
 	$(VENV)-contract/bin/python -m pytest tests/contract tests/bundle $(ARGS)
 
 connect: $(VENV)/.installed ## Run the Spark tests on Spark Connect, which is what serverless compute speaks
-	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest tests/spark tests/contract tests/connect $(ARGS)
+	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest tests/spark tests/connect $(ARGS)
 
-spark40: $(VENV)-contract/.installed ## Run the Spark tests on Spark Connect of pyspark 4.0
-	HEALTH_MONITOR_TEST_SPARK=connect $(VENV)-contract/bin/python -m pytest tests/spark $(ARGS)
+spark40: $(VENV)-contract/.installed ## Run the Spark tests, and the client's models, on Spark Connect of pyspark 4.0
+	HEALTH_MONITOR_TEST_SPARK=connect $(VENV)-contract/bin/python -m pytest tests/spark tests/contract/test_models.py $(ARGS)
 
 floor: $(VENV)-floor/.installed ## Run what must work on the oldest runtime that is promised
-	$(VENV)-floor/bin/python -m pytest tests/floor tests/unit tests/spark tests/contract $(ARGS)
+	$(VENV)-floor/bin/python -m pytest tests/unit tests/spark tests/contract $(ARGS)
 
 bench: $(VENV)/.installed ## Run the benchmarks; options in ARGS
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -7,7 +7,7 @@ sees the same types whichever adapter runs.
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,10 +155,14 @@ def _collected(frame: DataFrame) -> pa.Table:
     columns = list(zip(*frame.collect(), strict=True)) or [() for _ in schema]
     arrays = []
     for field, values in zip(schema, columns, strict=True):
-        moments = pa.types.is_timestamp(field.type)
-        found_values = [v.astimezone(UTC) if moments and v is not None else v for v in values]
-        arrays.append(pa.array(found_values, field.type))
+        arrays.append(pa.array([_arrow_ready(value) for value in values], field.type))
     return pa.table(arrays, schema=schema)
+
+
+def _arrow_ready(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return list(value.items()) if isinstance(value, dict) else value
 
 
 def _rebuilt(table: pa.Table) -> pa.Table:

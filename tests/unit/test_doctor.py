@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,9 @@ from framework.errors import ConfigError, PrivilegeError, RuntimeSetupError, Tab
 from framework.gold import Days, GoldReader, GoldView
 from framework.plugins import discover
 
+EMBEDDED = pytest.mark.skipif(
+    int(version("pyspark").split(".")[0]) < 4, reason="the embedded platform asks for pyspark 4, and the doctor says so"
+)
 ME = "sp-health"
 OURS, GOLD = "main.health_monitor", "lake.gold"
 SETTINGS = Settings.parse({"platform": "databricks", "gold": GOLD}, "test")
@@ -274,6 +278,7 @@ def test_serverless_needs_a_newer_client():
     assert "0.16" in check.fix
 
 
+@EMBEDDED
 def test_what_is_installed_here_is_what_we_ask_for():
     wanted, requires = machine.declared()
     assert machine.python(wanted).ok
@@ -395,12 +400,14 @@ def local(tmp_path, **changes):
     return Settings.parse({"home": tmp_path, "gold": "folder", "models": tuple(MODELS)} | changes, "test")
 
 
+@EMBEDDED
 def test_the_local_platform_is_examined_as_a_whole(opened, tmp_path):
     found = {check.name: check for check in command.examine(local(tmp_path), opened, {})}
     assert list(found)[:5] == ["python", "libraries", "home", "java", "session"]
     assert [name for name, check in found.items() if not check.ok] == ["gold table fact_usage"]
 
 
+@EMBEDDED
 def test_without_java_nothing_that_needs_it_is_tried(opened, tmp_path, monkeypatch):
     def no_java():
         raise RuntimeSetupError(what="no Java", where="PATH", fix="install one")
@@ -416,6 +423,7 @@ def test_an_unknown_model_is_said_at_once(opened, tmp_path):
         command.examine(local(tmp_path, models=("no_such",)), opened, {})
 
 
+@EMBEDDED
 def test_simulated_gold_needs_no_look(opened, tmp_path):
     found = command.examine(local(tmp_path, gold="simulate"), opened, {})
     assert found[-1].detail == "simulated by the run itself"
@@ -434,6 +442,7 @@ def test_on_databricks_the_rights_come_first_and_gold_that_cannot_be_read_is_not
     assert bad == ["USE CATALOG on lake", "USE SCHEMA on lake.gold", "SELECT on lake.gold", "gold"]
 
 
+@EMBEDDED
 @pytest.mark.parametrize("missing", [True, False])
 def test_the_command_prints_the_step_and_fails_only_if_a_run_would(opened, tmp_path, monkeypatch, capsys, missing):
     if missing:

@@ -517,10 +517,10 @@ def test_an_example_is_kept_but_not_tried(store, fitted, tmp_path, caplog):
 
 def test_logging_a_model_is_quick(store, fitted, tmp_path):
     log(store, fitted, tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()  # not the wall: another lane may be busy beside this one
     for _ in range(3):
         log(store, fitted, tmp_path)
-    assert (time.perf_counter() - start) / 3 < 0.3
+    assert (time.process_time() - start) / 3 < 0.3
 
 
 def test_a_feature_that_the_frame_brings_is_used(store, fitted, tmp_path):

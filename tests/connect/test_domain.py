@@ -1,0 +1,46 @@
+"""One domain from gold to predictions on Spark Connect, which is what serverless compute speaks."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from domains.gold.simulator import simulate
+from framework.pipeline import Pipeline
+from framework.plugins import discover
+from framework.results import Status
+from tests.conftest import CONNECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
+    from framework.runtime import Runtime
+
+LAST_DAY = date(2026, 10, 27)
+DOMAIN = "quality"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CONNECT, reason="needs a Connect session: `make connect` runs it")
+def test_a_domain_is_built_trained_and_scored(
+    spark: SparkSession, open_runtime: Callable[..., Runtime], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert type(spark).__module__.startswith("pyspark.sql.connect.")
+    home = tmp_path_factory.mktemp("connect")
+    simulate(home / "gold", scale=0.05, last_day=LAST_DAY)
+    plugins = discover(strict=True)
+    models = plugins.select_models((DOMAIN,), ())
+    options = {"as_of": LAST_DAY.isoformat(), "domains": (DOMAIN,), "incomplete_days": 1}
+    runtime = open_runtime(home / "gold", home / "home", plugins, **options)
+    results = Pipeline(runtime).run()
+    assert [r.reason for r in results if r.status is Status.FAILED] == []
+    assert len([r for r in results if r.status is Status.DONE and r.rows]) == 1 + 2 * len(models)
+    for model in models:
+        use_case = plugins.trainers[model].item.spec.use_case
+        assert runtime.tables.count(runtime.feature_table(f"{use_case}_predictions")) > 0
+    again = Pipeline(runtime).run(["features", "score"])
+    assert {r.rows for r in again if r.stage == "features"} == {0}
