@@ -24,7 +24,6 @@ LAST_DAY = date(2026, 10, 27)
 DOMAIN = "quality"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not CONNECT, reason="needs a Connect session: `make connect` runs it")
 def test_a_domain_is_built_trained_and_scored(
     spark: SparkSession, open_runtime: Callable[..., Runtime], tmp_path_factory: pytest.TempPathFactory
