@@ -16,8 +16,9 @@ VERSION = "5"  # Python 3.12 and MLflow 3; version 4 still ships MLflow 2
 OWN_WHEEL = "../../dist/*.whl"
 DOMAIN_WHEELS = "${var.domain_wheels}"
 CLIENT = "databricks-feature-engineering==0.18.2"
-# The environment's own builds of these fit its Spark client; the wheel's ranges hold for them.
-BROUGHT = ("numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "rich")
+# The environment's own builds of these fit its Spark client; the wheel's ranges hold for them. MLflow from the package
+# index refuses to register a model with feature lookups: only the platform's own does.
+BROUGHT = ("mlflow-skinny", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "rich")
 # The same import as xgboost, without 300 MB of GPU libraries that every task would install.
 ADDED = ("xgboost-cpu",)
 _PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)

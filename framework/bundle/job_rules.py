@@ -24,12 +24,13 @@ STAGES = {
     "snapshot_tables": "snapshot",
 }
 MAX_INPUTS = 10_000
-BRINGS_MLFLOW_3 = "5"
+BRINGS_MLFLOW_3 = 5
 _RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 _PARAMETER = re.compile(r"\{\{\s*job\.parameters\.([\w-]+)\s*\}\}")
 _DYNAMIC = re.compile(r"\{\{[^}]*\}\}|\$\{[^}]*\}")
 _PIN = re.compile(r"[\w.-]+==\d+(\.\d+){0,2}")  # more than three numbers: older CLIs take it for a file
-_NEVER = ("pyspark", "databricks-connect")
+# MLflow too: the package index's own would replace the one that can register models with lookups.
+_NEVER = ("pyspark", "databricks-connect", "mlflow", "mlflow-skinny")
 
 
 def job_faults(bundle: Bundle) -> Iterator[str]:
@@ -110,9 +111,8 @@ def _environment(document: Document, spec: dict[str, Any]) -> Iterator[str]:
     version = str(spec.get("environment_version", ""))
     if not version.isdigit():
         yield "environment_version is missing"
-    mlflow = next((entry for entry in entries if entry.startswith("mlflow==")), "")
-    if not re.match(r"mlflow==[3-9]", mlflow) and (mlflow or version < BRINGS_MLFLOW_3):
-        yield f"MLflow 3 is needed: {mlflow or f'version {version} brings MLflow 2'}"
+    if version.isdigit() and int(version) < BRINGS_MLFLOW_3:
+        yield f"MLflow 3 is needed: version {version} brings MLflow 2"
     if not any(entry.endswith(".whl") and document.at(entry).parent == document.folder / "dist" for entry in entries):
         yield "our own wheel (dist/*.whl) is not among the dependencies"
     for entry in entries:

@@ -6,12 +6,16 @@ import contextlib
 import warnings
 from typing import TYPE_CHECKING
 
+from framework.errors import RegistryError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
 
+REFUSES_LOOKUPS = "packaged by Databricks Feature Store"
+"""What MLflow from the package index says in Unity Catalog's place."""
 TAG_LENGTH = 1_000
 """Characters of a tag's value that Unity Catalog takes; a longer one goes on in tags ``name_2``, ``name_3``, ..."""
 
@@ -26,6 +30,9 @@ def register(info: ModelInfo, name: str, tags: Mapping[str, str]) -> int:
 
     Returns:
         The version.
+
+    Raises:
+        RegistryError: If this MLflow cannot register a model with lookups in Unity Catalog.
     """
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -36,9 +43,18 @@ def register(info: ModelInfo, name: str, tags: Mapping[str, str]) -> int:
     except MlflowException as problem:
         if problem.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
             raise
-    version = client.create_model_version(
-        name, source=info.model_uri, run_id=info.run_id, tags=packed(tags), model_id=info.model_id
-    )
+    try:
+        version = client.create_model_version(
+            name, source=info.model_uri, run_id=info.run_id, tags=packed(tags), model_id=info.model_id
+        )
+    except MlflowException as problem:
+        if REFUSES_LOOKUPS not in str(problem):
+            raise
+        raise RegistryError(
+            what="the MLflow that is installed cannot register a model with feature lookups",
+            where=name,
+            fix="run in the workspace with the runtime's own MLflow 3 (serverless environment 5): install none over it",
+        ) from problem
     return int(version.version)
 
 

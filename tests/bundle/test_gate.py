@@ -283,7 +283,9 @@ MUTANTS = [
         "",
         "email_notifications/on_failure is missing",
     ),
-    Mutant("old_mlflow", SNAPSHOTS, "- mlflow==3.", "- mlflow==2.", "MLflow 3 is needed"),
+    Mutant("old_mlflow", SNAPSHOTS, "environment_version: '5'", "environment_version: '4'", "MLflow 3 is needed"),
+    Mutant("own_mlflow", SNAPSHOTS, "- structlog==", "- mlflow==", "the runtime brings its own"),
+    Mutant("own_mlflow_skinny", SNAPSHOTS, "- structlog==", "- mlflow-skinny==", "the runtime brings its own"),
     Mutant("range_instead_of_a_pin", SNAPSHOTS, "- structlog==", "- structlog>=", "not pinned to one version"),
     Mutant("own_pyspark", SNAPSHOTS, "- structlog==", "- pyspark==", "the runtime brings its own"),
     Mutant(
@@ -324,15 +326,6 @@ def test_a_planted_fault_is_found(bundle: Path, mutant: Mutant) -> None:
     file.write_text(text.replace(mutant.old, mutant.new, 1), "utf-8")
     found = faults(bundle)
     assert any(mutant.says in fault for fault in found), found
-
-
-def test_environment_four_needs_mlflow_beside_it(bundle: Path) -> None:
-    file = bundle / SNAPSHOTS
-    text = file.read_text("utf-8").replace("environment_version: '5'", "environment_version: '4'")
-    file.write_text(text, "utf-8")
-    assert faults(bundle) == []
-    file.write_text("".join(line for line in text.splitlines(True) if "mlflow" not in line), "utf-8")
-    assert [fault for fault in faults(bundle) if "version 4 brings MLflow 2" in fault]
 
 
 def test_a_target_may_spoil_what_the_files_have_right(bundle: Path) -> None:

@@ -515,6 +515,18 @@ def test_an_example_is_kept_but_not_tried(store, fitted, tmp_path, caplog):
     assert kept.signature.inputs is None
 
 
+def test_an_mlflow_that_refuses_lookups_is_named(store, fitted, tmp_path, monkeypatch):
+    from mlflow.store._unity_catalog.registry import rest_store
+
+    folder = folder_of(log(store, fitted, tmp_path))
+    # What the package index's MLflow does in Unity Catalog's place, before it asks the workspace anything.
+    monkeypatch.setattr(
+        mlflow.MlflowClient, "create_model_version", lambda *_, **__: rest_store.get_feature_dependencies(str(folder))
+    )
+    with pytest.raises(RegistryError, match="the runtime's own MLflow 3"):
+        log(store, fitted, tmp_path)
+
+
 def test_logging_a_model_is_quick(store, fitted, tmp_path):
     log(store, fitted, tmp_path)
     start = time.process_time()  # not the wall: another lane may be busy beside this one
