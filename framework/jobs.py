@@ -27,6 +27,7 @@ STAGE_OPTIONS = {
     "train": ("config", "resume"),
     "score": ("config", "resume"),
     "snapshot": ("config", "schemas"),
+    "promote": ("config", "to_catalog"),
 }
 """What each job takes besides the settings."""
 _NO_WORD = ("options",)  # a mapping: it fits a file, not a word
@@ -75,6 +76,18 @@ def run_snapshot(words: Sequence[str]) -> None:
         SystemExit: If a parameter cannot be used; the exit code is then 1.
     """
     _report(lambda: _run_snapshot(words))
+
+
+def run_promotion(words: Sequence[str]) -> None:
+    """Copy validated versions into another catalog; one that is refused stops nothing, and says why.
+
+    Args:
+        words: The job's parameters; ``--catalog`` is where versions come from, ``--to-catalog`` where they go.
+
+    Raises:
+        SystemExit: If a parameter cannot be used or a copy failed; the exit code is then 1.
+    """
+    _report(lambda: _run_promotion(words))
 
 
 def option_names(stage: str) -> dict[str, str]:
@@ -146,6 +159,32 @@ def _run_snapshot(words: Sequence[str]) -> Outcome:
     day, _, taken = snapshot(runtime, own.get("schemas", ""))
     units = [UnitResult(stage="snapshot", name=name, status=Status.DONE, rows=rows) for name, rows in taken.items()]
     return Outcome(runtime.run_id, day, units)
+
+
+def _run_promotion(words: Sequence[str]) -> Outcome:
+    from framework import logging
+    from framework.launch import launch
+    from framework.promotion.promote import Outcome as Ending
+    from framework.promotion.promote import promote
+
+    settings, own = _read("promote", words)
+    if "to_catalog" not in own:
+        raise ConfigError(what="no target", where="--to-catalog", fix="name the catalog to copy into")
+    logging.configure(console=False)
+    runtime = launch(settings, _name_broken)
+    models = runtime.plugins.select_models(settings.domains, settings.models)
+    endings = {Ending.REFUSED: Status.SKIPPED, Ending.FAILED: Status.FAILED}
+    units = [
+        UnitResult(
+            stage="promote",
+            name=one.model,
+            status=endings.get(one.outcome, Status.DONE),
+            reason=one.reason or str(one.outcome),
+            version=one.target,
+        )
+        for one in promote(runtime, own["to_catalog"], models)
+    ]
+    return Outcome(runtime.run_id, runtime.clock.now().date(), units)
 
 
 def _is_true(text: str, option: str) -> bool:

@@ -22,6 +22,7 @@ STAGES = {
     "train_models": "train",
     "score_batch": "score",
     "snapshot_tables": "snapshot",
+    "promote_models": "promote",
 }
 MAX_INPUTS = 10_000
 BRINGS_MLFLOW_3 = 5

@@ -63,6 +63,7 @@ def all_jobs(plugins: Registry, folder: Path) -> dict[str, dict[str, Any]]:
             "ML Inference Pipeline", builds + _per_model(plugins, "score"), hours=3, schedule="inference", as_of=""
         ),
         "ml_table_snapshots": _snapshots(),
+        "ml_promotion": _promotion(),
         "ml_backfill": _backfill(),
     }
     for job in jobs.values():
@@ -92,6 +93,13 @@ def _snapshots() -> dict[str, Any]:
     """The platform shows tables only as they are, so their history is written down every evening."""
     task = _task("snapshot_tables", "snapshot_tables", ["--schemas={{job.parameters.schemas}}"])
     return _job("ML Table Snapshots", [task], hours=1, schedule="snapshot", schemas="${var.snapshot_schemas}")
+
+
+def _promotion() -> dict[str, Any]:
+    """Only inside the platform can models with feature lookups be registered; the source takes the catalog's place."""
+    task = _task("promote_models", "promote_models", ["--to-catalog={{job.parameters.to_catalog}}"])
+    source, target = "${var.promotion_source}", PARAMETERS["catalog"]
+    return _job("ML Promotion", [task], hours=2, catalog=source, to_catalog=target)
 
 
 def _backfill() -> dict[str, Any]:

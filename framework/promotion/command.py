@@ -24,7 +24,7 @@ def run_promotion(options: Mapping[str, Any], catalog: str, version: int | None)
         version: Version to copy; ``None`` for each model's champion.
 
     Returns:
-        Exit code: 0, or 1 if a model was refused.
+        Exit code: 0, or 1 if a model was refused or failed.
 
     Raises:
         ConfigError: If a version is named for several models.
@@ -45,7 +45,7 @@ def run_promotion(options: Mapping[str, Any], catalog: str, version: int | None)
         )
     found = promote(open_runtime(settings, plugins), catalog, models, version)
     Console(width=None if sys.stdout.isatty() else 200).print(to_table(found, catalog))
-    return 1 if any(p.outcome is Outcome.REFUSED for p in found) else 0
+    return 1 if any(p.outcome in (Outcome.REFUSED, Outcome.FAILED) for p in found) else 0
 
 
 def to_table(promotions: Sequence[Promotion], catalog: str) -> Table:

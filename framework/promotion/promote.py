@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     COPIED = "copied"
     UNCHANGED = "unchanged"
     REFUSED = "refused"
+    FAILED = "failed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +57,7 @@ class Promotion:
         source: Version that was to be copied.
         target: Version in the target catalog.
         alias: Alias that the target version holds.
-        reason: Why it was refused.
+        reason: Why it was refused, or how it failed.
     """
 
     model: str
@@ -78,22 +79,29 @@ def promote(runtime: Runtime, catalog: str, models: Sequence[str], version: int 
 
     Returns:
         One result per model.
+
+    Raises:
+        RegistryError: If source and target are one catalog.
     """
+    from mlflow.exceptions import MlflowException
+
+    if catalog == runtime.settings.catalog:
+        raise RegistryError(
+            what="source and target are one catalog", where=catalog, fix="name another with --to-catalog"
+        )
     results = []
     for model in models:
         try:
             results.append(_promote(runtime, catalog, model, version))
         except HealthMonitorError as error:
             results.append(Promotion(model=model, outcome=Outcome.REFUSED, source=version, reason=str(error)))
+        except MlflowException as error:  # a run of another workspace, a right that is missing
+            results.append(Promotion(model=model, outcome=Outcome.FAILED, source=version, reason=str(error)[:500]))
     return results
 
 
 def _promote(runtime: Runtime, catalog: str, model: str, version: int | None) -> Promotion:
     settings = runtime.settings
-    if catalog == settings.catalog:
-        raise RegistryError(
-            what="source and target are one catalog", where=catalog, fix="name another with --to-catalog"
-        )
     source = _source(runtime.registry, model, version)
     refuse_unvalidated(source, runtime.registry.full_name(model))
     target = runtime.registry.of(f"{catalog}.{settings.schema_name}")

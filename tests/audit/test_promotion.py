@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import mlflow
@@ -14,7 +16,7 @@ from deltalake import DeltaTable
 
 from framework.audit.collect import collect
 from framework.audit.rows import audit
-from framework.errors import ConfigError
+from framework.errors import ConfigError, RegistryError
 from framework.logging import configure
 from framework.pipeline import Pipeline
 from framework.promotion.promote import Outcome, promote
@@ -191,9 +193,21 @@ def test_other_formulas_in_the_target_are_refused(both):
     assert "toy_features.load has another formula" in to_prod(both)[0].reason
 
 
-def test_unknown_versions_and_the_same_catalog_are_refused(both):
+def test_unknown_versions_are_refused_and_the_same_catalog_is_an_error(both):
     assert "no version 9" in to_prod(both, version=9)[0].reason
-    assert "one catalog" in promote(open_home(both), "main", ["late_jobs"])[0].reason
+    with pytest.raises(RegistryError, match="one catalog"):
+        promote(open_home(both), "main", ["late_jobs"])
+
+
+def test_a_training_run_that_is_not_there_fails_its_model_and_no_other(both):
+    """As between two workspaces: the registry knows the version, and tracking does not know its run."""
+    lost = open_home(both).registry.by_alias("late_jobs", "champion").run_id
+    with contextlib.closing(sqlite3.connect(both / "mlflow.db")) as database:
+        database.execute("DELETE FROM runs WHERE run_uuid = ?", (lost,))
+        database.commit()
+    late, seconds = to_prod(both, "late_jobs", "job_seconds")
+    assert (late.outcome, seconds.outcome) == (Outcome.FAILED, Outcome.COPIED)
+    assert lost in late.reason
 
 
 def test_the_command_prints_each_outcome_and_fails_if_one_was_refused(both, monkeypatch, capsys):

@@ -328,7 +328,7 @@ def test_a_planted_fault_is_found(old: str, new: str, says: str) -> None:
         ('currency = "EUR"', 'money = "EUR"', "unknown option 'money'"),
         ('"schema_name": "dev', '"schema": "dev', "schema\n.*Extra inputs"),
         ("from mlflow import", "from mlflov import", "No module named 'mlflov'"),
-        ("run_promotion({", "run_promotion(({", "never closed|does not match"),
+        ("run_doctor({", "run_doctor(({", "never closed|does not match"),
     ],
 )
 def test_a_planted_fault_in_settings_and_python_is_refused(old: str, new: str, says: str) -> None:

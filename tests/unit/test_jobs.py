@@ -6,16 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from framework import jobs, launch, pipeline
+from framework.clock import Clock
 from framework.config import Settings
 from framework.errors import ConfigError
 from framework.plugins import discover
+from framework.promotion import promote as promotion
+from framework.promotion.promote import Outcome as Ending
+from framework.promotion.promote import Promotion
 from framework.results import Status, UnitResult
 from tests.checks.house_rules import thin_jobs
 
@@ -66,8 +70,9 @@ def last_line(capsys):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_there_are_four_scripts_all_of_them_thin():
-    assert [s.stem for s in SCRIPTS] == ["build_features", "score_batch", "snapshot_tables", "train_models"]
+def test_there_are_five_scripts_all_of_them_thin():
+    named = ["build_features", "promote_models", "score_batch", "snapshot_tables", "train_models"]
+    assert [s.stem for s in SCRIPTS] == named
     assert list(thin_jobs(ROOT)) == []
     assert all(len(script.read_text("utf-8").splitlines()) < 40 for script in SCRIPTS)
 
@@ -214,6 +219,23 @@ def test_the_snapshot_job_writes_the_named_schemas(monkeypatch, capsys):
         "snapshot:table_snapshots",
         3,
     )
+
+
+def test_the_promotion_job_stops_at_a_failure_and_at_no_refusal(monkeypatch, capsys):
+    endings = [Promotion(model="a", outcome=Ending.COPIED, target=3), Promotion(model="b", outcome=Ending.REFUSED)]
+    asked = []
+    plugins = SimpleNamespace(select_models=lambda *_: ["a", "b"])
+    opened = SimpleNamespace(run_id="r1", plugins=plugins, clock=Clock(datetime(2026, 11, 1, tzinfo=UTC)))
+    monkeypatch.setattr(launch, "launch", lambda settings, _: asked.append(settings.catalog) or opened)
+    monkeypatch.setattr(promotion, "promote", lambda _, catalog, models: asked.append((catalog, models)) or endings)
+    jobs.run_promotion(["--catalog=staging", "--to-catalog=prod"])
+    assert asked == ["staging", ("prod", ["a", "b"])]
+    assert [unit["status"] for unit in last_line(capsys)["units"]] == ["done", "skipped"]
+    endings.append(Promotion(model="c", outcome=Ending.FAILED, reason="no such run"))
+    with pytest.raises(SystemExit, match=r"promote:c\. no such run"):
+        jobs.run_promotion(["--catalog=staging", "--to-catalog=prod"])
+    with pytest.raises(SystemExit, match="no target"):
+        jobs.run_promotion(["--catalog=staging", "--to-catalog="])
 
 
 @pytest.mark.slow

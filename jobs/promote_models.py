@@ -1,0 +1,11 @@
+"""Copy validated versions from another catalog into this one.
+
+Entry point of a ``spark_python_task``. It guards no ``__name__`` and needs no ``__file__``: serverless compute runs
+the text of this file with ``exec``, where neither need be what a script expects.
+"""
+
+import sys
+
+from framework.jobs import run_promotion
+
+run_promotion(sys.argv[1:])
