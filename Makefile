@@ -74,7 +74,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.locked
 
 # Environments of the lanes: other versions of Spark, the client, what an old runtime has.
 $(VENV)-%/.installed: requirements-%.lock pyproject.toml $(VENV)/.installed
-	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/python -m venv --clear $(@D) # with pip, which builds wheels in the tests
 	$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(@D)/bin/python --editable .
 	@touch $@

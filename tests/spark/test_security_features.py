@@ -90,7 +90,7 @@ def found(gold_view):
     return {(row["user_id"], (row["event_date"] - FIRST).days): row.asDict() for row in rows}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def by_day():
     """The twin's own count: valid audit rows by user and day."""
     rows = {row["event_id"]: row for row in audit() if row.get("user_identity_email")}
