@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, final
 
 from framework.clock import midnight
 from framework.spec import TableSpec, Task
 from framework.training.base import ModelTrainer
 from framework.training.baseline import baseline_answers
-from framework.training.data import Fitted
-from framework.training.evaluate import Evaluation, evaluate
+from framework.training.data import Fitted, Judged
 from framework.training.fitting import reason_outputs, usual_ranges
 
 if TYPE_CHECKING:
     from datetime import date
 
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
@@ -27,6 +28,7 @@ STEPS = 1_001
 WORTH_AN_ALERT = 0.2
 """Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
 WORKSPACE = "workspace_id"
+EVENT = "is_event"
 
 
 class AnomalyTrainer(ModelTrainer, abstract=True):
@@ -79,7 +81,8 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             "score_steps": np.quantile(seen, np.linspace(0, 1, STEPS)).tolist(),
             "raw_threshold": threshold,
         }
-        evaluation = self._judge(data, runtime, raw) if len(data.split.test) else None
+        judged = self._judge(data, raw)
+        evaluation = judged.evaluation(self.task, data.seed) if judged else None
         return Fitted(
             estimators={"estimator": estimator},
             served=served,
@@ -88,6 +91,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
                 *reason_outputs(usual),
             ),
             evaluation=evaluation,
+            judged=judged,
             remarks=() if evaluation else ("no event is known on the held-back days: not judged",),
             extras=expected,
         )
@@ -109,22 +113,48 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             "alerts_per_workspace_day": float((raw > threshold).sum() / max(slots, 1)),
         }
 
-    def _judge(self, data: TrainingData, runtime: Runtime, raw: np.ndarray) -> Evaluation | None:
-        """Judge the held-back scores by known events; rows without an event are no events."""
+    def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:
+        """Add what is known of the rows as a column ``is_event``, if anything is known."""
+        truth = self.known_events(runtime, data.frame, data.grain)
+        return data if truth is None else dataclasses.replace(data, frame=data.frame.assign(**{EVENT: truth}))
+
+    @final
+    def known_events(self, runtime: Runtime, rows: pd.DataFrame, grain: TableSpec) -> np.ndarray | None:
+        """Return 0/1 per row by the events that are known; rows without an event are no events.
+
+        Args:
+            runtime: The runtime.
+            rows: Rows with the grain's primary key.
+            grain: The table that fixes keys and time.
+
+        Returns:
+            Shape ``(rows,)``, or ``None`` if nothing is known at all.
+        """
         import pandas as pd
 
         frame = self.events(runtime.gold().with_truth(), runtime.as_of)
         if frame is None:
             return None
-        test = data.part("test")
-        keys = list(data.grain.primary_key)
-        events = runtime.collect(frame.select(*keys, "is_event")).to_pandas()
+        keys = list(grain.primary_key)
+        events = runtime.collect(frame.select(*keys, EVENT)).to_pandas()
         for key in keys:
-            events[key] = events[key].astype(test[key].dtype)
-        found = test[keys].merge(events.drop_duplicates(keys), on=keys, how="left")["is_event"]
-        truth = pd.to_numeric(found).fillna(0).to_numpy(int)
-        baseline = baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0)
-        return evaluate(self.task, truth, raw, baseline, test["_day"], seed=data.seed)
+            events[key] = events[key].astype(rows[key].dtype)
+        found = rows[keys].merge(events.drop_duplicates(keys), on=keys, how="left")[EVENT]
+        truth: np.ndarray = pd.to_numeric(found).fillna(0).to_numpy(int)
+        return truth
+
+    def _judge(self, data: TrainingData, raw: np.ndarray) -> Judged | None:
+        """Return the held-back scores beside what is known of their rows."""
+        if EVENT not in data.frame or not len(data.split.test):
+            return None
+        test = data.part("test")
+        return Judged(
+            truth=test[EVENT].to_numpy(int),
+            answer=raw,
+            baseline=baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0),
+            day=test["_day"],
+            rows=data.split.test,
+        )
 
 
 def _last(grain: TableSpec, as_of: date) -> Any:

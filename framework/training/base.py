@@ -50,6 +50,10 @@ class ModelTrainer(ABC):
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, choose thresholds on calibration rows, and judge on test rows."""
 
+    def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:
+        """Return the rows with what judges them besides their labels; labels are all that most models need."""
+        return data
+
     def remarks(self, gold: GoldView) -> list[str]:
         """Return what the operator should know of this training's input; shown beside its figures."""
         return []
@@ -94,6 +98,7 @@ class ModelTrainer(ABC):
         if absent:
             return self._skipped(f"required feature {absent[0]}: {data.dropped[absent[0]]}")
         self._probe(data, runtime, as_of)
+        data = self.with_truth(data, runtime)
         fitted = self._with_history(self.fit(data, runtime), data, split)
         fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
         return runtime.registry.record(self, runtime, as_of, data, fitted, fingerprint)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from framework.spec import Task
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import baseline_answers
-from framework.training.data import Fitted
-from framework.training.evaluate import evaluate
+from framework.training.data import Fitted, Judged
 from framework.training.fitting import (
     best_threshold,
     calibrate,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from framework.runtime import Runtime
     from framework.training.data import TrainingData
-    from framework.training.evaluate import Evaluation
 
 
 class ClassificationTrainer(SupervisedTrainer, abstract=True):
@@ -44,7 +42,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         estimators, remarks = self._fit_all(data, dummy=verdict.kind == "fallback")
         thresholds = {role: self._threshold(data, role, e) for role, e in estimators.items()}
         threshold = next(iter(thresholds.values()))
-        evaluation = self._judge(data, estimators, threshold)
+        judged = self._judge(data, estimators, threshold)
         weights = dict.fromkeys(data.inputs, 1.0)
         if self.task is Task.BINARY and not verdict.reason:
             weights = importance(estimators["estimator"], data, data.truth("test", labels[0]), "average_precision")
@@ -66,28 +64,28 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             estimators=estimators,
             served=served,
             outputs=(*self._outputs(len(data.classes)), *reason_outputs(usual)),
-            evaluation=evaluation,
+            evaluation=judged.evaluation(self.task, data.seed),
+            judged=judged,
             fallback=verdict.reason,
             remarks=remarks,
             extras={"threshold": threshold},
         )
 
-    def _judge(self, data: TrainingData, estimators: dict[str, Any], threshold: float) -> Evaluation | None:
-        """Judge the held-back answers beside the baseline's."""
+    def _judge(self, data: TrainingData, estimators: dict[str, Any], threshold: float) -> Judged:
+        """Return the held-back answers beside the truth and the baseline's."""
         spec, test = self.spec, data.part("test")
         truth = test[list(spec.labels)].to_numpy()
         classes = len(data.classes)
         if self.task is Task.MULTICLASS and len(truth):
             classes = max(classes, int(truth.max()) + 1)  # a class that training did not see: never answered
         baseline = baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, classes)
-        return evaluate(
-            self.task,
-            truth if self.task is Task.MULTILABEL else truth[:, 0],
-            self._answers(estimators, data, classes),
-            baseline,
-            test["_day"],
+        return Judged(
+            truth=truth if self.task is Task.MULTILABEL else truth[:, 0],
+            answer=self._answers(estimators, data, classes),
+            baseline=baseline,
+            day=test["_day"],
+            rows=data.split.test,
             threshold=threshold,
-            seed=data.seed,
         )
 
     def _fit_all(self, data: TrainingData, *, dummy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:

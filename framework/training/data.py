@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from framework.spec import ModelSpec, TableSpec
+    from framework.spec import ModelSpec, TableSpec, Task
     from framework.training.evaluate import Evaluation
     from framework.training.split import Split
 
@@ -64,6 +64,33 @@ class TrainingData:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Held-back rows: what happened, what the model answered, and what the baseline did.
+
+    Args:
+        truth: ``(rows,)`` values or class codes, or ``(rows, labels)`` of 0/1.
+        answer: Forecasts, P(1), raw scores, or ``(rows, classes|labels)`` probabilities.
+        baseline: Same shape as ``answer``.
+        day: Day of each row.
+        rows: Position of each row in the training's frame.
+        threshold: Decision threshold of a binary model.
+    """
+
+    truth: np.ndarray
+    answer: np.ndarray
+    baseline: np.ndarray
+    day: pd.Series
+    rows: np.ndarray
+    threshold: float = 0.5
+
+    def evaluation(self, task: Task, seed: int) -> Evaluation | None:
+        """Return the metrics beside the baseline's, or ``None`` if the rows cannot tell."""
+        from framework.training.evaluate import evaluate
+
+        return evaluate(task, self.truth, self.answer, self.baseline, self.day, threshold=self.threshold, seed=seed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A fitted model, ready to be logged.
 
@@ -72,6 +99,7 @@ class Fitted:
         served: Facts that the served model reads, JSON types only.
         outputs: Output columns in order, with their Spark types.
         evaluation: Held-back metrics, or ``None`` if nothing could judge it.
+        judged: The held-back rows that the metrics are made of; ``None`` where no truth is known.
         fallback: Why a dummy stands in; empty for a real fit.
         withheld: Why this version may never be promoted although it was judged; empty otherwise.
         remarks: Other things the operator should know.
@@ -82,6 +110,7 @@ class Fitted:
     served: dict[str, Any]
     outputs: tuple[tuple[str, str], ...]
     evaluation: Evaluation | None
+    judged: Judged | None = None
     fallback: str = ""
     withheld: str = ""
     remarks: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from framework.spec import Task
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import baseline_answers
-from framework.training.data import Fitted
-from framework.training.evaluate import evaluate, pinball
+from framework.training.data import Fitted, Judged
+from framework.training.evaluate import pinball
 from framework.training.fitting import importance, reason_outputs, usual_ranges
 from framework.training.verdict import judge
 
@@ -48,6 +48,9 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
+        judged = Judged(
+            truth=held_back, answer=answer, baseline=baseline, day=data.part("test")["_day"], rows=data.split.test
+        )
         return Fitted(
             estimators=estimators,
             served={
@@ -59,7 +62,8 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
                 "bounds": list(self.bounds),
             },
             outputs=(("prediction", "double"), *((n, "double") for n in roles.values()), *reason_outputs(usual)),
-            evaluation=evaluate(self.task, held_back, answer, baseline, data.part("test")["_day"], seed=data.seed),
+            evaluation=judged.evaluation(self.task, data.seed),
+            judged=judged,
             fallback=verdict.reason,
             extras=extras,
         )

@@ -1,0 +1,1 @@
+"""What became of predictions: outcomes, drift, requests to train again, alerts."""
