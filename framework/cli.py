@@ -153,16 +153,54 @@ def audit(
 
 
 @app.command()
-def promote(
-    to_catalog: Annotated[str, typer.Option(help="Catalog to copy into, same schema.")],
-    home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
-    version: Annotated[int | None, typer.Option(help="Version of one model.", show_default="champion")] = None,
+def backtest(
+    model: Annotated[str, typer.Argument(help="Model.")],
+    first: Annotated[str, typer.Option("--from", help="First origin, YYYY-MM-DD: the last day that its fit knows.")],
+    last: Annotated[str, typer.Option("--to", help="Last origin, YYYY-MM-DD.")],
+    every: Annotated[int, typer.Option(min=1, help="Days from one origin to the next; each is judged until then.")] = 7,
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, strict: Strict = False, config: Config = None,
+    scale: Scale = None,
 ) -> None:  # fmt: skip
-    """Copy validated versions into another catalog, with their evidence."""
-    from framework.promotion.command import run_promotion
+    """Fit a model at past days and judge each fit on the days after; features must be there."""
+    from framework.backtest import run_backtest
+    from framework.config import parse_day
+
+    given = {"gold": gold, "home": home, "as_of": as_of, "strict": strict, "config": config, "scale": scale}
+    _exit(lambda: run_backtest(_parsed(given), model, parse_day(first, "--from"), parse_day(last, "--to"), every))
+
+
+@app.command()
+def promote(
+    model: Annotated[str | None, typer.Argument(help="Model whose champion to change here.")] = None,
+    to: Annotated[int | None, typer.Option(help="Version to make champion.", show_default="the challenger")] = None,
+    to_catalog: Annotated[str | None, typer.Option(help="Copy into this catalog instead, same schema.")] = None,
+    home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
+    version: Annotated[int | None, typer.Option(help="Version of one model to copy.", show_default="champion")] = None,
+) -> None:  # fmt: skip
+    """Make a version champion, or copy validated versions into another catalog with their evidence."""
+    from framework.promotion.command import change_champion, run_promotion
 
     given = {"home": home, "domains": domains, "models": models, "strict": strict, "config": config}
-    _exit(lambda: run_promotion(_parsed(given), to_catalog, version))
+    if to_catalog is not None:
+        if model is not None:
+            given["models"] = model
+        _exit(lambda: run_promotion(_parsed(given), to_catalog, version))
+    if model is None:
+        raise typer.BadParameter("name a model to promote here, or --to-catalog to copy")
+    _exit(lambda: change_champion(_parsed(given), model, to, back=False))
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="Model whose champion to take back.")],
+    to: Annotated[int | None, typer.Option(help="Version that takes its place.", show_default="the one before")] = None,
+    home: Home = None, strict: Strict = False, config: Config = None,
+) -> None:  # fmt: skip
+    """Take the champion back: the version before it serves again, and the gate promotes it no more."""
+    from framework.promotion.command import change_champion
+
+    given = {"home": home, "strict": strict, "config": config}
+    _exit(lambda: change_champion(_parsed(given), model, to, back=True))
 
 
 @app.command()

@@ -83,6 +83,7 @@ class Settings(Frozen):
         max_rows: Rows that a trainer may collect.
         time_zone: Zone of the workspaces' local time.
         max_feature_age: Days after which features are too old to score.
+        refit: Fit each model once more on the days that judged it, before it is registered.
         scale: Size of a simulated gold layer; 1 is about a million rows.
         options: Options of the domains, by domain.
     """
@@ -103,6 +104,7 @@ class Settings(Frozen):
     max_rows: int = Field(default=2_000_000, ge=1_000)
     time_zone: str = "UTC"
     max_feature_age: int = Field(default=3, ge=0)
+    refit: bool = False
     scale: float = Field(default=0.1, gt=0)
     options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
 

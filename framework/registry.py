@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from framework.errors import RegistryError
 from framework.results import Status, UnitResult
-from framework.spec import ModelSpec, Task
-from framework.stores.models import TAG_LENGTH, tags_of
+from framework.stores.models import packed, tags_of
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Mapping
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from framework.runtime import Runtime
-    from framework.training.base import ModelTrainer
-    from framework.training.data import Fitted, TrainingData
+    from framework.spec import ModelSpec
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-RETRAIN_AFTER_DAYS = 30
-"""Age at which a version is due for a new training, whatever its figures say."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +74,7 @@ class ModelRegistry:
     """
 
     def __init__(self, schema_path: str, artifact_root: str | None = None, *, tags_in_search: bool = True) -> None:
-        self._schema_path = schema_path
+        self.schema_path = schema_path
         self._artifact_root = artifact_root
         self._tags_in_search = tags_in_search
 
@@ -97,7 +91,7 @@ class ModelRegistry:
 
     def full_name(self, model: str) -> str:
         """Return the three-level name of a model."""
-        return f"{self._schema_path}.{model}"
+        return f"{self.schema_path}.{model}"
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, oldest first; none if it was never registered."""
@@ -153,41 +147,19 @@ class ModelRegistry:
                 )
         return None
 
-    def settle(self, spec: ModelSpec, version: int) -> str:
-        """Give a new version its alias; doing it again changes nothing.
-
-        Until a promotion gate decides, the first version that beats its baseline becomes champion. A
-        fallback, or an unjudged anomaly model, holds the alias only while no judged version exists.
-
-        Args:
-            spec: The model.
-            version: The version to settle.
-
-        Returns:
-            The alias that it holds now.
-        """
-        every = {int(v.version): v for v in self.versions(spec.name)}
-        if version not in every:
-            raise RegistryError(
-                what=f"no version {version}", where=self.full_name(spec.name), fix="train the model first"
-            )
-        self.describe(spec)
-        tags = every[version].tags
-        champion = self.by_alias(spec.name, CHAMPION)
-        if champion is not None and int(champion.version) == version:
-            return CHAMPION
-        held_by_real = champion is not None and champion.tags.get("provisional") != "true"
-        eligible = tags.get("beats_baseline") == "true"
-        provisional = (
-            tags.get("provisional") == "true" and champion is None and not any(_judged(v) for v in every.values())
-        )
-        alias = CHAMPION if (eligible and not held_by_real) or provisional else CHALLENGER
-        name = self.full_name(spec.name)
+    def give(self, model: str, alias: str, version: int) -> None:
+        """Give a version an alias; what becomes champion is no longer the challenger, and the other way round."""
+        name = self.full_name(model)
+        other = CHALLENGER if alias == CHAMPION else CHAMPION
         self.client.set_registered_model_alias(name, alias, str(version))
-        challenger = self.by_alias(spec.name, CHALLENGER)
-        if alias == CHAMPION and challenger is not None and int(challenger.version) == version:
-            self.client.delete_registered_model_alias(name, CHALLENGER)
-        return alias
+        held = self.by_alias(model, other)
+        if held is not None and int(held.version) == version:
+            self.client.delete_registered_model_alias(name, other)
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; long values are cut into pieces."""
+        for key, value in packed(tags).items():
+            self.client.set_model_version_tag(self.full_name(model), str(version), key, value)
 
     def describe(self, spec: ModelSpec) -> None:
         """Store what a model asks, learns and is good for as the description of the registered model."""
@@ -195,30 +167,6 @@ class ModelRegistry:
         text = f"{spec.question} Label: {spec.label_says}. What to do: {spec.action}."
         if self.client.get_registered_model(name).description != text:
             self.client.update_registered_model(name, description=text)
-
-    def record(
-        self, trainer: ModelTrainer, runtime: Runtime, as_of: date, data: TrainingData, fitted: Fitted, fingerprint: str
-    ) -> UnitResult:
-        """Log a fitted model with its evidence, register it, and settle its alias.
-
-        Args:
-            trainer: The trainer.
-            runtime: The runtime.
-            as_of: Newest day that training knew.
-            data: The rows it was fitted and judged on.
-            fitted: The model.
-            fingerprint: Identity of the training.
-
-        Returns:
-            The result, with the registered version.
-        """
-        from framework import tracking
-
-        result = _result(trainer, data, fitted)
-        tags = _version_tags(trainer, as_of, fitted, fingerprint, result)
-        logged = tracking.log(self, trainer, runtime, as_of, data, fitted, tags)
-        self.settle(trainer.spec, logged.version)
-        return dataclasses.replace(result, version=logged.version)
 
     def experiment(self, model: str) -> str:
         """Return the id of the model's experiment, ``/Shared/health_monitor_ml_{model}``; made on first use."""
@@ -228,63 +176,3 @@ class ModelRegistry:
             return str(found.experiment_id)
         location = f"{self._artifact_root}/{model}" if self._artifact_root else None
         return str(self.client.create_experiment(name, artifact_location=location))
-
-
-def _judged(version: ModelVersion) -> bool:
-    return version.tags.get("judged") == "true"
-
-
-def _result(trainer: ModelTrainer, data: TrainingData, fitted: Fitted) -> UnitResult:
-    found = fitted.evaluation
-    remarks = [*fitted.remarks]
-    if data.dropped:
-        name, why = next(iter(data.dropped.items()))
-        more = f" and {len(data.dropped) - 1} more" if len(data.dropped) > 1 else ""
-        remarks.append(f"without {name}{more}: {why}")
-    above = trainer.spec.promote_above
-    if found is not None and not fitted.fallback:
-        if not found.beats_baseline:
-            remarks.insert(0, "does not beat its baseline: not promoted")
-        elif found.skill <= above:
-            remarks.insert(0, f"its skill is not above {above:g}: not promoted")
-    return UnitResult(
-        stage="train",
-        name=trainer.spec.name,
-        status=Status.FALLBACK if fitted.fallback else Status.DONE,
-        reason="; ".join([r for r in (fitted.fallback, *remarks) if r]),
-        rows=len(data.split.train),
-        metric=found.primary if found else "",
-        value=found.model[found.primary] if found else None,
-        baseline=found.baseline[found.primary] if found else None,
-        skill=found.skill if found else None,
-        skill_low=found.skill_low if found else None,
-        skill_high=found.skill_high if found else None,
-    )
-
-
-def _version_tags(
-    trainer: ModelTrainer, as_of: date, fitted: Fitted, fingerprint: str, result: UnitResult
-) -> dict[str, str]:
-    """Return what must be known of a version in the very commit that creates it."""
-    judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
-    beats = judged and fitted.evaluation.beats_baseline and fitted.evaluation.skill > trainer.spec.promote_above  # type: ignore[union-attr]
-    unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
-
-    def flag(value: Any) -> str:
-        return "true" if value else "false"
-
-    return {
-        "fingerprint": fingerprint,
-        "as_of": as_of.isoformat(),
-        "spec_hash": trainer.spec.spec_hash(),
-        "promote_above": f"{trainer.spec.promote_above:g}",
-        "retrain_after_days": str(RETRAIN_AFTER_DAYS),
-        "fallback": flag(fitted.fallback),
-        "judged": flag(judged),
-        "beats_baseline": flag(beats),
-        "provisional": flag(fitted.fallback or unjudged_anomaly),
-        "reason": result.reason[:TAG_LENGTH],
-        "outputs": json.dumps([list(o) for o in fitted.outputs]),
-        "classes": json.dumps(fitted.served.get("classes", [])),
-        "result": json.dumps(dataclasses.asdict(result)),
-    }

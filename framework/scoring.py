@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from framework.clock import midnight
 from framework.errors import LabelError, ScoringError
 from framework.guard import check_subclass
+from framework.monitoring.tables import SERVING
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
 from framework.stores.frames import count, finish, share_out, stamp
@@ -78,6 +79,7 @@ class BatchScorer(ABC):
             return _skipped(self.model, "no version is registered: train it first")
         grain = runtime.plugins.table(trainer.spec.lookups[0].table)
         _refuse_stale(runtime, grain, as_of, self.model)
+        _refuse_changed_formulas(runtime, served)
         keys = self.population(runtime.gold().until(as_of), as_of)
         if keys is not None:
             _refuse_columns(keys, grain, self.model)
@@ -91,6 +93,7 @@ class BatchScorer(ABC):
             unimportant=UNIMPORTANT,
             description=f"{trainer.spec.question} One row per {trainer.spec.unit} and version.",
         )
+        _note_served(runtime, self.model, served, as_of)
         total = count(rows)
         return UnitResult(
             stage="score",
@@ -117,6 +120,12 @@ class BatchScorer(ABC):
         if self.shares_of:
             rows = share_out(rows, by=[*self.shares_of], columns=_forecasts(spec))
         return rows
+
+
+def _note_served(runtime: Runtime, model: str, served: Served, as_of: date) -> None:
+    """Write down which version answered for a day last: after a rollback it is not the newest one that did."""
+    row = {"model_name": model, "as_of_date": as_of, "model_version": served.version, "served_as": served.alias}
+    SERVING.merge(runtime, [row | {"scored_at": runtime.clock.now()}])
 
 
 def prediction_key(grain: TableSpec) -> list[str]:
@@ -193,6 +202,18 @@ def _refuse_stale(runtime: Runtime, grain: TableSpec, as_of: date, model: str) -
             what=f"the newest features are of {newest}, the day to score is {as_of}",
             where=f"{grain.name}, for {model}",
             fix="run `health-monitor features` first, or raise max_feature_age",
+        )
+
+
+def _refuse_changed_formulas(runtime: Runtime, served: Served) -> None:
+    """Refuse a version that learnt from columns which mean something else now."""
+    from framework.training.record import changed_formulas
+
+    if changed := changed_formulas(runtime, served.facts):
+        raise ScoringError(
+            what=f"{', '.join(changed)}: version {served.version} learnt from another formula of it than is stored now",
+            where=served.name,
+            fix="train the model again; the gate does not hold an outdated champion against the new version",
         )
 
 

@@ -120,7 +120,7 @@ class ModelSpec:
             text, its classes are those of the training rows, and any other counts as an error.
         confidence: Share of given answers that should be right; a multi-class model abstains below the
             probability at which its calibration rows reached it. 0 always answers.
-        promote_above: Skill a version needs before it may serve as champion.
+        promote_above: What the lower 90 % bound of a version's skill must be above before it serves as champion.
     """
 
     name: str
@@ -142,7 +142,7 @@ class ModelSpec:
     quantiles: tuple[float, ...] = (0.1, 0.9)
     classes: tuple[str, ...] = ()
     confidence: float = 0.0
-    promote_above: float = 0.0
+    promote_above: float = 0.02
 
     def __post_init__(self) -> None:
         """Refuse a declaration that no training could use."""

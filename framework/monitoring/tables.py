@@ -55,12 +55,13 @@ class MonitorTable:
             ]
         )
 
-    def merge(self, runtime: Runtime, rows: Sequence[Mapping[str, Any]] | pa.Table) -> int:
+    def merge(self, runtime: Runtime, rows: Sequence[Mapping[str, Any]] | pa.Table, *, schema_path: str = "") -> int:
         """Merge rows by key, in one commit.
 
         Args:
             runtime: The runtime.
             rows: Rows as mappings (what is absent is NULL), or an Arrow table with these columns.
+            schema_path: Another ``catalog.schema`` than the runtime's.
 
         Returns:
             Rows inserted or changed; the same rows again are not.
@@ -72,7 +73,7 @@ class MonitorTable:
         if not len(rows):
             return 0
         return runtime.tables.merge(
-            runtime.feature_table(self.name),
+            f"{schema_path or runtime.settings.schema_path}.{self.name}",
             rows.select([n for n, _, _ in self.columns]).cast(self.schema()),
             keys=list(self.keys),
             unimportant=list(self.unimportant),
@@ -218,6 +219,19 @@ ALERTS = MonitorTable(
     ),
 )
 
+SERVING = MonitorTable(
+    name="model_serving",
+    says="Which version answered for a day last: its rows are the ones to act on.",
+    keys=("model_name", "as_of_date"),
+    columns=(
+        *_MODEL,
+        ("as_of_date", "date", "day of the predictions"),
+        ("served_as", "string", "champion or challenger"),
+        ("scored_at", "timestamp", "when"),
+    ),
+    unimportant=("scored_at",),
+)
+
 DECISIONS = MonitorTable(
     name="model_decisions",
     says="Which version was given or refused an alias, by whom, and on which figures.",
@@ -271,4 +285,4 @@ BACKTESTS = MonitorTable(
     ),
 )
 
-EVERY = (OUTCOMES, PERFORMANCE, DRIFT, REQUESTS, ALERTS, DECISIONS, BACKTESTS)
+EVERY = (OUTCOMES, PERFORMANCE, DRIFT, REQUESTS, ALERTS, SERVING, DECISIONS, BACKTESTS)

@@ -1,4 +1,4 @@
-"""``health-monitor promote --to-catalog``: copies champions into another catalog and says how each one fared."""
+"""``health-monitor promote`` and ``rollback``: who is champion here, and copies of champions in another catalog."""
 
 from __future__ import annotations
 
@@ -46,6 +46,32 @@ def run_promotion(options: Mapping[str, Any], catalog: str, version: int | None)
     found = promote(open_runtime(settings, plugins), catalog, models, version)
     Console(width=None if sys.stdout.isatty() else 200).print(to_table(found, catalog))
     return 1 if any(p.outcome in (Outcome.REFUSED, Outcome.FAILED) for p in found) else 0
+
+
+def change_champion(options: Mapping[str, Any], model: str, version: int | None, *, back: bool) -> int:
+    """Make a version champion, or take the champion back, because a person says so.
+
+    Args:
+        options: Typed command-line options; ``config`` is no setting.
+        model: The model.
+        version: The version; ``None`` for the challenger, or for the champion before the present one.
+        back: Take the champion back.
+
+    Returns:
+        Exit code 0.
+    """
+    from framework.config import load_settings
+    from framework.plugins import discover
+    from framework.promotion.aliases import promote_version, rollback
+    from framework.stores.opening import open_runtime
+
+    settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
+    plugins = discover(strict=settings.strict)
+    plugins.select_models((), (model,))
+    change = rollback if back else promote_version
+    number, decision = change(open_runtime(settings, plugins), model, version)
+    Console().print(f"{model}: version {number} is champion, {escape(decision.reason)}")
+    return 0
 
 
 def to_table(promotions: Sequence[Promotion], catalog: str) -> Table:

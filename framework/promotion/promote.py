@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from framework.errors import HealthMonitorError, RegistryError
+from framework.promotion import gate
 from framework.stores.keys import metadata_of
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import SPEC_FOLDER
@@ -111,7 +112,10 @@ def _promote(runtime: Runtime, catalog: str, model: str, version: int | None) ->
     if number is None:
         number, outcome = _copy(runtime, target, catalog, model, source), Outcome.COPIED
     if outcome is Outcome.COPIED or int(newest[-1].version) == number:
-        target.settle(spec, number)  # also what a run that was killed right after the copy has left undone
+        # Also what a run that was killed right after the copy has left undone.
+        champion = runtime.registry.by_alias(model, "champion")
+        approved = _uri(source) if champion is not None and champion.version == source.version else ""
+        gate.settle(runtime, spec, number, registry=target, approved=approved)
     held = [a for a in ("champion", "challenger") if (v := target.by_alias(model, a)) and int(v.version) == number]
     return Promotion(
         model=model, outcome=outcome, source=int(source.version), target=number, alias=held[0] if held else ""
@@ -140,19 +144,12 @@ def refuse_unvalidated(version: ModelVersion, name: str) -> None:
         name: Registered name.
 
     Raises:
-        RegistryError: If a dummy answers, nothing judged it, it does not beat its baseline, or it has no signature.
+        RegistryError: If the gate objects to it whatever the champion, or it has no signature.
     """
     import mlflow
 
-    tags = tags_of(version)
-    lacking = ""
-    if tags.get("fallback") == "true":
-        lacking = f"it is a fallback: {tags.get('reason', '')}"
-    elif tags.get("judged") != "true":
-        lacking = f"it was not judged: {tags.get('reason', '')}"
-    elif tags.get("beats_baseline") != "true":
-        lacking = f"it does not beat its baseline: {tags.get('reason', '')}"
-    else:
+    lacking = gate.objection(tags_of(version))
+    if not lacking:
         signature = mlflow.models.get_model_info(f"models:/{name}/{version.version}").signature
         if signature is None or signature.inputs is None or signature.outputs is None:
             lacking = "it has no signature of inputs and outputs"

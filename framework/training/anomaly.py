@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from framework.training.data import TrainingData
 
 STEPS = 1_001
+BEYOND = 3.0
+"""How far the served score reaches past the training rows, in distances of their highest from their middle."""
 WORTH_AN_ALERT = 0.2
 """Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
 WORKSPACE = "workspace_id"
@@ -63,25 +65,22 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, map scores to 0-1, and set the threshold that meets the alert budget."""
-        import joblib
         import numpy as np
 
         estimator = self.estimator().fit(data.features("train"))
-        held_back = data.features("test") if len(data.split.test) else data.features("train")
-        with joblib.parallel_config("sequential"):  # digit by digit as the served model will answer
-            seen = -np.asarray(estimator.score_samples(data.features("train")), dtype=float)
-            raw = -np.asarray(estimator.score_samples(held_back), dtype=float)
+        steps = _steps(_raw(estimator, data.features("train")))
         part = data.part("test") if len(data.split.test) else data.part("train")
+        raw = _raw(estimator, part[list(data.inputs)])
         threshold, expected = self._threshold(raw, part)
         usual = usual_ranges(data, dict.fromkeys(data.inputs, 1.0))
         served = {
             "task": str(self.task),
             "inputs": list(data.inputs),
             "usual": usual,
-            "score_steps": np.quantile(seen, np.linspace(0, 1, STEPS)).tolist(),
+            "score_steps": steps,
             "raw_threshold": threshold,
         }
-        judged = self._judge(data, raw)
+        judged = self._judge(data, np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps))))
         evaluation = judged.evaluation(self.task, data.seed) if judged else None
         return Fitted(
             estimators={"estimator": estimator},
@@ -95,6 +94,15 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             remarks=() if evaluation else ("no event is known on the held-back days: not judged",),
             extras=expected,
         )
+
+    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+        """Fit, and judge the scores as they would be served; ``None`` where nothing is known of the rows."""
+        import numpy as np
+
+        estimator = self.estimator().fit(data.features("train"))
+        steps = _steps(_raw(estimator, data.features("train")))
+        raw = _raw(estimator, data.features("test"))
+        return self._judge(data, np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps))))
 
     def _threshold(self, raw: np.ndarray, part: Any) -> tuple[float, dict[str, float]]:
         """Return the raw score above which the expected alerts per workspace and day meet the budget."""
@@ -143,18 +151,40 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         truth: np.ndarray = pd.to_numeric(found).fillna(0).to_numpy(int)
         return truth
 
-    def _judge(self, data: TrainingData, raw: np.ndarray) -> Judged | None:
+    def _judge(self, data: TrainingData, scores: np.ndarray) -> Judged | None:
         """Return the held-back scores beside what is known of their rows."""
         if EVENT not in data.frame or not len(data.split.test):
             return None
         test = data.part("test")
         return Judged(
             truth=test[EVENT].to_numpy(int),
-            answer=raw,
+            answer=scores,
             baseline=baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0),
             day=test["_day"],
             rows=data.split.test,
         )
+
+
+def _raw(estimator: Any, rows: pd.DataFrame) -> np.ndarray:
+    """Return one raw score per row, higher is stranger."""
+    import joblib
+    import numpy as np
+
+    with joblib.parallel_config("sequential"):  # digit by digit as the served model will answer
+        return -np.asarray(estimator.score_samples(rows), dtype=float)
+
+
+def _steps(seen: np.ndarray) -> list[float]:
+    """Return the raw scores at which the served score goes up by equal steps: quantiles of the training rows.
+
+    One step beyond the highest keeps the order among rows that are stranger than any that training saw.
+    """
+    import numpy as np
+
+    steps = np.quantile(seen, np.linspace(0, 1, STEPS))
+    beyond = steps[-1] + BEYOND * max(steps[-1] - steps[STEPS // 2], 1e-9)
+    found: list[float] = [*steps.tolist(), float(beyond)]
+    return found
 
 
 def _last(grain: TableSpec, as_of: date) -> Any:

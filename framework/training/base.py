@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from framework.guard import check_subclass
+from framework.promotion import gate
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
-from framework.training import assemble, probe
-from framework.training.split import NoSplit, Split, held_back_windows, split_by_time
+from framework.training import assemble, probe, rolling
+from framework.training.record import Trained, record
+from framework.training.split import NoSplit, Split, cut_at, held_back_windows, split_by_time
 
 if TYPE_CHECKING:
     from datetime import date
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from framework.gold import GoldView
     from framework.runtime import Runtime
-    from framework.training.data import Fitted, TrainingData
+    from framework.training.data import Fitted, Judged, TrainingData
 
 SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"
 MIN_WINDOWS = 4
@@ -31,6 +34,8 @@ class ModelTrainer(ABC):
 
     spec: ClassVar[ModelSpec]
     task: ClassVar[Task]
+    calibrates: ClassVar[bool] = False
+    """Whether ``fit`` uses the days kept for calibration; what does not is fitted on them instead."""
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
         """Check the subclass once, when it is created."""
@@ -49,6 +54,10 @@ class ModelTrainer(ABC):
     @abstractmethod
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, choose thresholds on calibration rows, and judge on test rows."""
+
+    @abstractmethod
+    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+        """Fit only what the held-back answers need, and return them; ``None`` where nothing is known of the rows."""
 
     def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:
         """Return the rows with what judges them besides their labels; labels are all that most models need."""
@@ -85,23 +94,58 @@ class ModelTrainer(ABC):
         fingerprint = assemble.fingerprint(self, runtime, as_of)
         unchanged = runtime.registry.find(spec.name, fingerprint)
         if unchanged is not None:
-            runtime.registry.settle(spec, unchanged.version)
+            gate.settle(runtime, spec, unchanged.version)
             return dataclasses.replace(unchanged.result, reason=unchanged.result.reason or "unchanged")
+        data = self.prepare(runtime, as_of)
+        if isinstance(data, str):
+            return self._skipped(data)
+        self._probe(data, runtime, as_of)
+        fitted = self._with_history(self.fit(data, runtime), data, data.split)
+        fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
+        walked = rolling.walk(self, data, fitted, runtime)
+        whole, final = self._refit(data, fitted, runtime) if runtime.settings.refit else (data, fitted)
+        trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=fingerprint, refit=whole is not data)
+        return record(self, runtime, as_of, trained)
+
+    @final
+    def prepare(self, runtime: Runtime, as_of: date) -> TrainingData | str:
+        """Return the labelled rows with their features, split by time, or why there is nothing to train on.
+
+        Args:
+            runtime: The runtime.
+            as_of: Newest day that may be known.
+        """
+        spec = self.spec
+        grain = runtime.plugins.table(spec.lookups[0].table)
         rows = assemble.assemble(self, runtime, as_of, grain)
         if isinstance(rows, str):  # what the operator should know of the input may be the reason
-            return self._skipped("; ".join([rows, *self.remarks(runtime.gold())]))
-        split = split_by_time(rows.frame["_day"], rows.known_at, calibrate=spec.calibrate, test=spec.test)
+            return "; ".join([rows, *self.remarks(runtime.gold())])
+        calibrate = spec.calibrate if self.calibrates else timedelta(0)
+        split = split_by_time(rows.frame["_day"], rows.known_at, calibrate=calibrate, test=spec.test)
         if isinstance(split, NoSplit):
-            return self._skipped(split.reason)
+            return split.reason
         data = assemble.training_data(self, runtime, rows, grain, split)
         absent = [name for name in spec.required if name in data.dropped]
         if absent:
-            return self._skipped(f"required feature {absent[0]}: {data.dropped[absent[0]]}")
-        self._probe(data, runtime, as_of)
-        data = self.with_truth(data, runtime)
-        fitted = self._with_history(self.fit(data, runtime), data, split)
-        fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
-        return runtime.registry.record(self, runtime, as_of, data, fitted, fingerprint)
+            return f"required feature {absent[0]}: {data.dropped[absent[0]]}"
+        return self.with_truth(data, runtime)
+
+    def _refit(self, data: TrainingData, fitted: Fitted, runtime: Runtime) -> tuple[TrainingData, Fitted]:
+        """Fit once more on all settled days; the evidence stays that of the fit which had not seen them."""
+        if fitted.fallback or fitted.withheld or fitted.evaluation is None:
+            return data, fitted
+        day, known = data.frame["_day"], data.frame["label_known_at"].dt.tz_localize(None)
+        split = data.split
+        calibrate = split.calibrate_end - split.train_end
+        whole = cut_at(day, known, cut=split.test_end, test_end=split.test_end, calibrate=calibrate)
+        every = dataclasses.replace(data, split=whole)
+        again = self.fit(every, runtime)
+        if again.fallback:
+            return data, fitted
+        weights = fitted.served.get("importance", {})
+        usual = {n: [low, high, weights.get(n, w)] for n, (low, high, w) in again.served["usual"].items()}
+        served = again.served | {"usual": usual} | ({"importance": weights} if weights else {})
+        return every, dataclasses.replace(fitted, estimators=again.estimators, served=served, outputs=again.outputs)
 
     def _lacking(self, runtime: Runtime, grain: TableSpec) -> str:
         """Return which input there is nothing to train on without; empty if all is there."""

@@ -34,6 +34,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
     """
 
     task = Task.BINARY
+    calibrates = True
 
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, calibrate, choose thresholds; degenerate labels give a prior that says so."""
@@ -70,6 +71,12 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             remarks=remarks,
             extras={"threshold": threshold},
         )
+
+    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+        """Fit and calibrate, and judge the probabilities."""
+        verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
+        estimators, _ = self._fit_all(data, dummy=verdict.kind == "fallback")
+        return self._judge(data, estimators, 0.5)
 
     def _judge(self, data: TrainingData, estimators: dict[str, Any], threshold: float) -> Judged:
         """Return the held-back answers beside the truth and the baseline's."""

@@ -83,6 +83,17 @@ class Judged:
     rows: np.ndarray
     threshold: float = 0.5
 
+    def only(self, kept: np.ndarray) -> Judged:
+        """Return the rows that a mask ``(rows,)`` keeps."""
+        return dataclasses.replace(
+            self,
+            truth=self.truth[kept],
+            answer=self.answer[kept],
+            baseline=self.baseline[kept],
+            day=self.day[kept],
+            rows=self.rows[kept],
+        )
+
     def evaluation(self, task: Task, seed: int) -> Evaluation | None:
         """Return the metrics beside the baseline's, or ``None`` if the rows cannot tell."""
         from framework.training.evaluate import evaluate

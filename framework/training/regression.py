@@ -28,17 +28,11 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
 
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit the forecast and its quantiles; a constant label gives a dummy that says so."""
-        label = self.spec.labels[0]
-        truth = data.truth("train", label)
-        verdict = judge(data.part("train")[[label]], self.task)
+        truth = data.truth("train", self.spec.labels[0])
+        verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
         roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
-        answer = (
-            _clip(estimators["estimator"].predict(data.features("test")), self.bounds)
-            if len(data.split.test)
-            else truth[:0]
-        )
-        held_back = data.truth("test", label)
-        baseline = baseline_answers(self.spec.baseline, data.part("train"), data.part("test"), (label,), self.task, 0)
+        judged = self._judge(data, estimators["estimator"])
+        held_back = judged.truth
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         usual = usual_ranges(data, weights)
         extras = {
@@ -48,9 +42,6 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
-        judged = Judged(
-            truth=held_back, answer=answer, baseline=baseline, day=data.part("test")["_day"], rows=data.split.test
-        )
         return Fitted(
             estimators=estimators,
             served={
@@ -66,6 +57,27 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             judged=judged,
             fallback=verdict.reason,
             extras=extras,
+        )
+
+    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+        """Fit the forecast alone, and judge it."""
+        from sklearn.dummy import DummyRegressor
+
+        truth = data.truth("train", self.spec.labels[0])
+        constant = judge(data.part("train")[[*self.spec.labels]], self.task).kind == "fallback"
+        estimator = DummyRegressor(strategy="median") if constant else self.estimator()
+        return self._judge(data, estimator.fit(data.features("train"), truth))
+
+    def _judge(self, data: TrainingData, estimator: Any) -> Judged:
+        """Return the held-back forecasts beside the truth and the baseline's."""
+        spec, test = self.spec, data.part("test")
+        truth = test[spec.labels[0]].to_numpy()
+        return Judged(
+            truth=truth,
+            answer=_clip(estimator.predict(data.features("test")), self.bounds) if len(test) else truth,
+            baseline=baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, 0),
+            day=test["_day"],
+            rows=data.split.test,
         )
 
     def _fit_all(self, data: TrainingData, truth: np.ndarray, *, dummy: bool) -> tuple[dict[str, str], dict[str, Any]]:

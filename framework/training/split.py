@@ -68,42 +68,55 @@ def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, 
         The split, or why there is none. With under 30 days to train on, calibration is dropped first;
         with under 20 there is no split.
     """
-    import numpy as np
-
     settled = known_at.notna().to_numpy()
     c3 = _settled_until(day, settled)
     if c3 is None:
         return NoSplit(f"none of {len(day)} labels has settled")
-    c2 = c3 - np.timedelta64(test.days, "D")
+    found = cut_at(day, known_at, cut=c3 - test, test_end=c3, calibrate=calibrate)
+    if found.train_days < CALIBRATE_FROM_DAYS:
+        found = cut_at(day, known_at, cut=c3 - test, test_end=c3, calibrate=timedelta(0))
+    if found.train_days < MIN_TRAIN_DAYS:
+        return NoSplit(
+            f"{found.train_days} days to train on, {MIN_TRAIN_DAYS} are needed: labels from {day.min().date()} to {c3} "
+            f"have settled, the last {test.days} days are held back, and a label must be known before "
+            f"{found.calibrate_end}"
+        )
+    return found
+
+
+def cut_at(day: pd.Series, known_at: pd.Series, *, cut: date, test_end: date, calibrate: timedelta) -> Split:
+    """Cut rows at a day: nothing known later is fitted, the days after it are judged.
+
+    Args:
+        day: Day of each row, ``datetime64`` at midnight, without zone.
+        known_at: When each row's label became known, ``datetime64`` UTC without zone; NaT = not settled.
+        cut: Last day that may be known (c2).
+        test_end: Last day that is judged (c3).
+        calibrate: Length of the calibration part.
+
+    Returns:
+        The split; any part of it may be empty.
+    """
+    import numpy as np
+
+    settled = known_at.notna().to_numpy()
     days = day.to_numpy().astype("datetime64[D]")
     known = known_at.to_numpy()
-    chosen = None
-    for length in (calibrate.days, 0):
-        c1 = c2 - np.timedelta64(length, "D")
-        fitted = settled & (days <= c1) & (known <= _after(c1))
-        span = int((days[fitted].max() - days[fitted].min()).astype(int)) + 1 if fitted.any() else 0
-        chosen = (c1, fitted, span)
-        if span >= CALIBRATE_FROM_DAYS:
-            break
-    c1, fitted, span = chosen  # type: ignore[misc]  # the loop runs at least once
-    if span < MIN_TRAIN_DAYS:
-        return NoSplit(
-            f"{span} days to train on, {MIN_TRAIN_DAYS} are needed: labels from {days.min()} to {c3} have settled, "
-            f"the last {test.days} days are held back, and a label must be known before {c2}"
-        )
+    c2, c3 = np.datetime64(cut, "D"), np.datetime64(test_end, "D")
+    c1 = c2 - np.timedelta64(calibrate.days, "D")
+    fitted = settled & (days <= c1) & (known <= _after(c1))
     tuned = settled & (days > c1) & (days <= c2) & (known <= _after(c2))
     judged = settled & (days > c2) & (days <= c3)
-    before = settled & (days <= c2)
     return Split(
         train=np.flatnonzero(fitted),
         calibrate=np.flatnonzero(tuned),
         test=np.flatnonzero(judged),
         train_end=_date(c1),
-        calibrate_end=_date(c2),
-        test_end=_date(c3),
-        train_days=span,
+        calibrate_end=cut,
+        test_end=test_end,
+        train_days=int((days[fitted].max() - days[fitted].min()).astype(int)) + 1 if fitted.any() else 0,
         unsettled=int((~settled).sum()),
-        embargoed=int((before & ~fitted & ~tuned).sum()),
+        embargoed=int((settled & (days <= c2) & ~fitted & ~tuned).sum()),
         too_new=int((settled & (days > c3)).sum()),
     )
 
@@ -133,14 +146,14 @@ def held_back_windows(day: pd.Series, entity: pd.Series, horizon: timedelta) -> 
     return windows
 
 
-def _settled_until(day: pd.Series, settled: np.ndarray) -> np.datetime64 | None:
+def _settled_until(day: pd.Series, settled: np.ndarray) -> date | None:
     """Return the newest day on which at least 95 % of labels have settled."""
-    import numpy as np
     import pandas as pd
 
     share = pd.Series(settled).groupby(day.to_numpy()).mean()
     enough = share[share >= SETTLED_SHARE]
-    return None if enough.empty else np.datetime64(enough.index.max().date(), "D")
+    newest: date | None = None if enough.empty else enough.index.max().date()
+    return newest
 
 
 def _after(day: np.datetime64) -> np.datetime64:

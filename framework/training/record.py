@@ -1,0 +1,165 @@
+"""From a fitted model to a registered version: its evidence as tags, its folds as rows, its alias by the gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from framework.promotion import gate
+from framework.registry import CHAMPION
+from framework.results import Status, UnitResult
+from framework.spec import Task
+from framework.stores.models import TAG_LENGTH
+from framework.training.rolling import figures, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from framework.runtime import Runtime
+    from framework.training.base import ModelTrainer
+    from framework.training.data import Fitted, TrainingData
+    from framework.training.rolling import Walk
+
+RETRAIN_AFTER_DAYS = 30
+"""Age at which a version is due for a new training, whatever its figures say."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """One training, ready to be registered.
+
+    Args:
+        data: The rows, split as the registered fit saw them.
+        fitted: The fit.
+        walked: Its rolling origins.
+        fingerprint: Identity of the training.
+        refit: Whether the fit saw the days that judged it.
+    """
+
+    data: TrainingData
+    fitted: Fitted
+    walked: Walk
+    fingerprint: str
+    refit: bool = False
+
+
+def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Trained) -> UnitResult:
+    """Log a fitted model with its evidence, register it, and let the gate decide.
+
+    Args:
+        trainer: The trainer.
+        runtime: The runtime.
+        as_of: Newest day that training knew.
+        trained: The training.
+
+    Returns:
+        The result, with the registered version.
+    """
+    from framework import tracking
+    from framework.monitoring.tables import BACKTESTS
+    from framework.promotion.compare import compare
+
+    registry, spec = runtime.registry, trainer.spec
+    champion = registry.by_alias(spec.name, CHAMPION)
+    tags = _version_tags(trainer, runtime, as_of, trained)
+    if champion is not None and not gate.objection(tags):
+        tags["compared"] = json.dumps(compare(trainer, runtime, trained, champion))
+    any_judged = any(v.tags.get("judged") == "true" for v in registry.versions(spec.name))
+    expected = gate.decide(tags, champion, any_judged=any_judged)
+    result = _result(trainer, trained, expected)
+    tags |= {"reason": result.reason[:TAG_LENGTH], "result": json.dumps(dataclasses.asdict(result))}
+    logged = tracking.log(registry, trainer, runtime, as_of, trained.data, trained.fitted, tags)
+    BACKTESTS.merge(runtime, rows_of(trained.walked, spec.name, trained.fingerprint, as_of, logged.version))
+    gate.settle(runtime, spec, logged.version)
+    return dataclasses.replace(result, version=logged.version)
+
+
+def _result(trainer: ModelTrainer, trained: Trained, expected: gate.Decision) -> UnitResult:
+    data, fitted = trained.data, trained.fitted
+    found = fitted.evaluation
+    remarks = [*fitted.remarks]
+    if data.dropped:
+        name, why = next(iter(data.dropped.items()))
+        more = f" and {len(data.dropped) - 1} more" if len(data.dropped) > 1 else ""
+        remarks.append(f"without {name}{more}: {why}")
+    if found is not None and not fitted.fallback and not fitted.withheld and expected.decision == "refused":
+        remarks.insert(0, f"not promoted: {expected.reason}")
+    return UnitResult(
+        stage="train",
+        name=trainer.spec.name,
+        status=Status.FALLBACK if fitted.fallback else Status.DONE,
+        reason="; ".join([r for r in (fitted.fallback, *remarks) if r]),
+        rows=len(data.split.train),
+        metric=found.primary if found else "",
+        value=found.model[found.primary] if found else None,
+        baseline=found.baseline[found.primary] if found else None,
+        skill=found.skill if found else None,
+        skill_low=found.skill_low if found else None,
+        skill_high=found.skill_high if found else None,
+    )
+
+
+def _version_tags(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Trained) -> dict[str, str]:
+    """Return what must be known of a version in the very commit that creates it."""
+    fitted, walked, split = trained.fitted, trained.walked, trained.data.split
+    judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
+    beats = judged and all(e.beats_baseline for e in (fitted.evaluation, walked.evaluation) if e is not None)
+    unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
+
+    def flag(value: Any) -> str:
+        return "true" if value else "false"
+
+    return {
+        "fingerprint": trained.fingerprint,
+        "as_of": as_of.isoformat(),
+        "fitted_until": (split.test_end if trained.refit else split.calibrate_end).isoformat(),
+        "refit": flag(trained.refit),
+        "spec_hash": trainer.spec.spec_hash(),
+        "formulas": json.dumps(formulas(trainer, runtime, trained.data.inputs)),
+        "promote_above": f"{trainer.spec.promote_above:g}",
+        "retrain_after_days": str(RETRAIN_AFTER_DAYS),
+        "fallback": flag(fitted.fallback),
+        "judged": flag(judged),
+        "withheld": fitted.withheld,
+        "beats_baseline": flag(beats),
+        "provisional": flag(fitted.fallback or unjudged_anomaly),
+        "gate": json.dumps(_gate_figures(walked)),
+        "outputs": json.dumps([list(o) for o in fitted.outputs]),
+        "classes": json.dumps(fitted.served.get("classes", [])),
+    }
+
+
+def _gate_figures(walked: Walk) -> dict[str, Any]:
+    found = walked.evaluation
+    more = {"days": found.days, "rows": found.rows} if found else {}
+    return {"origins": walked.origins} | figures(found) | more
+
+
+def formulas(trainer: ModelTrainer, runtime: Runtime, inputs: tuple[str, ...]) -> dict[str, str]:
+    """Return the hash of each input's formula, by ``table.column``."""
+    found: dict[str, str] = {}
+    for lookup in trainer.spec.lookups:
+        table = runtime.plugins.table(lookup.table)
+        declared = lookup.columns or tuple(c.name for c in table.features)
+        found |= {f"{table.name}.{n}": table.formula_hash(n) for n in declared if n in inputs}
+    return found
+
+
+def changed_formulas(runtime: Runtime, tags: Mapping[str, str]) -> list[str]:
+    """Return the ``table.column`` of inputs whose stored values follow another formula than a version learnt from."""
+    from framework.stores.keys import metadata_of
+
+    learnt: dict[str, str] = json.loads(tags.get("formulas", "{}"))
+    stored: dict[str, Any] = {}
+    changed = []
+    for place, formula in learnt.items():
+        table, _, column = place.partition(".")
+        if table not in stored:
+            stored[table] = runtime.tables.schema(runtime.feature_table(table))
+        schema = stored[table]
+        now = metadata_of(schema.field(column)).get("formula", "") if schema and column in schema.names else ""
+        if now != formula:
+            changed.append(place)
+    return changed
