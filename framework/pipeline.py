@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from framework.features import FeatureBuilder
     from framework.runtime import Runtime
+    from framework.training.base import ModelTrainer
 
-STAGES = ("features", "train", "score")
+STAGES = ("features", "train", "score", "monitor")
 LEDGER = "run_ledger"
 
 Listener = Callable[[str, UnitResult | None], None]
@@ -37,14 +38,22 @@ class Pipeline:
         runtime: The runtime.
         resume: Take over results of the latest run of the same day and inputs.
         first: First day of features to rebuild; ``None`` for the days that can still change.
+        requested: Train only models that monitoring asked to train again.
         listen: Told of each unit; a progress display.
     """
 
     def __init__(
-        self, runtime: Runtime, *, resume: bool = False, first: date | None = None, listen: Listener | None = None
+        self,
+        runtime: Runtime,
+        *,
+        resume: bool = False,
+        first: date | None = None,
+        requested: bool = False,
+        listen: Listener | None = None,
     ) -> None:
         self._runtime = runtime
         self._first = first
+        self._requested = requested
         self._listen = listen or (lambda _unit, _result: None)
         self.results: list[UnitResult] = []
         self.models = runtime.plugins.select_models(runtime.settings.domains, runtime.settings.models)
@@ -62,7 +71,7 @@ class Pipeline:
         """Run stages in order.
 
         Args:
-            stages: Some of ``features``, ``train``, ``score``.
+            stages: Some of ``features``, ``train``, ``score``, ``monitor``.
 
         Returns:
             One result per unit; a failed one is among them and stops nothing that does not need it.
@@ -86,9 +95,27 @@ class Pipeline:
             self._do("features", name, lambda name=name: self._build(name))  # type: ignore[misc]
 
     def _train(self) -> None:
+        from framework.monitoring.retraining import open_requests
+
+        asked = {r["model_name"] for r in open_requests(self._runtime)} if self._requested else set(self.models)
         for model in self.models:
-            trainer = self._runtime.plugins.trainers[model].item
-            self._do("train", model, lambda t=trainer: t().train(self._runtime, self._runtime.as_of))  # type: ignore[misc]
+            if model in asked:
+                self._do("train", model, lambda model=model: self._train_one(model))  # type: ignore[misc]
+
+    def _train_one(self, model: str) -> UnitResult:
+        from framework.monitoring.retraining import take
+
+        trainer: ModelTrainer = self._runtime.plugins.trainers[model].item()
+        result = trainer.train(self._runtime, self._runtime.as_of)
+        if result.version is not None:
+            take(self._runtime, model, result.version)
+        return result
+
+    def _monitor(self) -> None:
+        from framework.monitoring.monitor import monitor_model
+
+        for model in self.models:
+            self._do("monitor", model, lambda m=model: monitor_model(self._runtime, m, self._runtime.as_of))  # type: ignore[misc]
 
     def _score(self) -> None:
         for model in self.models:

@@ -60,6 +60,10 @@ class Runtime:
     run_id: str
     audited: dict[str, date] = dataclasses.field(default_factory=dict)
     """Feature tables whose as-of audit passed in this run."""
+    labels: dict[tuple[str, date], Frame] = dataclasses.field(default_factory=dict)
+    """Label frames of this run, by model and day."""
+    version_facts: dict[tuple[str, int], Any] = dataclasses.field(default_factory=dict)
+    """Baseline and classes of versions whose outcomes were joined in this run."""
 
     @cached_property
     def spark(self) -> SparkSession:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from framework.training.data import Fitted, TrainingData
 
 PROJECT = "health_monitor_ml"
+NOTES = "training.json"
+"""Artefact of the training run: inputs, importance, usual ranges, and the baseline as training saw it."""
 SERVED = Path(__file__).parent / "training" / "served_model.py"
 
 
@@ -64,7 +66,7 @@ def log(
         mlflow.log_params(_parameters(trainer, runtime, as_of, data))
         mlflow.log_metrics(_metrics(fitted))
         _log_dataset(runtime, data)
-        mlflow.log_dict(_notes(data, fitted), "training.json")
+        mlflow.log_dict(_notes(trainer, data, fitted), NOTES)
         return _log_model(registry, trainer, runtime, data, fitted, tags)
 
 
@@ -169,8 +171,9 @@ def _log_dataset(runtime: Runtime, data: TrainingData) -> None:
     mlflow.log_params({f"dataset.{k}": v for k, v in facts.items()})
 
 
-def _notes(data: TrainingData, fitted: Fitted) -> dict[str, Any]:
+def _notes(trainer: ModelTrainer, data: TrainingData, fitted: Fitted) -> dict[str, Any]:
     return {
+        "baseline": data.baseline(trainer.task).to_json(),
         "inputs": list(data.inputs),
         "dropped": data.dropped,
         "importance": fitted.served.get("importance", {}),

@@ -134,7 +134,7 @@ PERFORMANCE = MonitorTable(
     columns=(
         *_MODEL,
         _DAY,
-        ("window_days", "int", "days of predictions that are judged"),
+        ("window_days", "int", "days of which predictions are judged"),
         ("first_day", "date", "first of them"),
         ("last_day", "date", "last of them"),
         ("rows", "int", "predictions judged"),

@@ -127,7 +127,7 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     import pandas as pd
 
     spec = trainer.spec
-    labels = runtime.stage(bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, spec.name))
+    labels = known_labels(trainer, runtime, as_of, grain)
     frame = runtime.store.create_training_set(
         df=labels,
         feature_lookups=lookups(spec, runtime, grain),
@@ -157,6 +157,16 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     return Rows(
         frame=kept, known_at=kept[KNOWN].dt.tz_localize(None), labels=labels, without_features=int((~found).sum())
     )
+
+
+def known_labels(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
+    """Return the label frame in the store's own form, computed once per run: training and outcomes read the same."""
+    at = (trainer.spec.name, as_of)
+    if at not in runtime.labels:
+        runtime.labels[at] = runtime.stage(
+            bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, trainer.spec.name)
+        )
+    return runtime.labels[at]
 
 
 def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split) -> TrainingData:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from framework.spec import ModelSpec, TableSpec, Task
+    from framework.training.baseline import Baseline
     from framework.training.evaluate import Evaluation
     from framework.training.split import Split
 
@@ -43,6 +44,12 @@ class TrainingData:
     without_features: int
     entity: np.ndarray
     seed: int
+
+    def baseline(self, task: Task) -> Baseline:
+        """Return the baseline that has seen the training rows."""
+        from framework.training.baseline import fit_baseline
+
+        return fit_baseline(self.spec.baseline, self.part("train"), self.spec.labels, task, len(self.classes))
 
     def part(self, name: Literal["train", "calibrate", "test"]) -> pd.DataFrame:
         """Return the rows of a part."""

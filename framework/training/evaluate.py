@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from framework.spec import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pandas as pd
 
@@ -129,10 +131,11 @@ def _interval(
 
     codes, days = np.unique(day.to_numpy(), return_inverse=True)
     rng = np.random.default_rng(seed)
+    metrics = [_metric_of_weights(task, truth, a) for a in (answer, baseline)]
     found = []
     for _ in range(RESAMPLES if len(truth) <= LARGE else RESAMPLES // 2):
         weight = np.bincount(rng.integers(0, len(codes), len(codes)), minlength=len(codes))[days].astype(float)
-        model, beside = (_primary(task, truth, a, weight) for a in (answer, baseline))
+        model, beside = (metric(weight) for metric in metrics)
         if np.isfinite(model) and np.isfinite(beside):
             found.append(_skill(task, model, beside))
     if not found:
@@ -143,17 +146,44 @@ def _interval(
 
 def _primary(task: Task, truth: np.ndarray, answer: np.ndarray, weight: np.ndarray) -> float:
     """Weighted primary metric; NaN where the rows cannot tell."""
+    return _metric_of_weights(task, truth, answer)(weight)
+
+
+def _metric_of_weights(task: Task, truth: np.ndarray, answer: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Return the primary metric as a function of the rows' weights; what does not hang on them is done once."""
     import numpy as np
-    from sklearn.metrics import average_precision_score
 
     if task is Task.REGRESSION:
-        return float(np.average(np.abs(truth - answer), weights=weight)) if weight.sum() else float("nan")
-    scores = []
-    for is_class, score in _one_by_one(task, truth, answer):
-        positive = float((weight * is_class).sum())
-        if 0 < positive < weight.sum():
-            scores.append(average_precision_score(is_class, score, sample_weight=weight))
-    return float(np.mean(scores)) if scores else float("nan")
+        error = np.abs(truth - answer)
+        return lambda weight: float(weight @ error / weight.sum()) if weight.sum() else float("nan")
+    each = [_average_precision(is_class, score) for is_class, score in _one_by_one(task, truth, answer)]
+
+    def mean(weight: np.ndarray) -> float:
+        scores = [score for score in (one(weight) for one in each) if np.isfinite(score)]
+        return float(np.mean(scores)) if scores else float("nan")
+
+    return mean
+
+
+def _average_precision(is_class: np.ndarray, score: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Return average precision as a function of the rows' weights, as scikit-learn has it; rows are sorted once.
+
+    scikit-learn sorts and checks the same rows anew for each of the hundreds of draws.
+    """
+    import numpy as np
+
+    order = np.argsort(-score, kind="stable")
+    positive, ends = is_class[order].astype(float), np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
+
+    def weighted(weight: np.ndarray) -> float:
+        drawn = weight[order]
+        hits, seen = np.cumsum(drawn * positive)[ends], np.cumsum(drawn)[ends]
+        if not len(ends) or not 0 < hits[-1] < seen[-1]:
+            return float("nan")
+        gained = np.diff(hits, prepend=0.0)
+        return float((gained * hits / np.maximum(seen, 1e-300)).sum() / hits[-1])
+
+    return weighted
 
 
 def _one_by_one(task: Task, truth: np.ndarray, answer: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from framework.spec import Task
-from framework.training.evaluate import Evaluation, evaluate, expected_calibration_error, pinball
+from framework.training.evaluate import Evaluation, _average_precision, evaluate, expected_calibration_error, pinball
 
 
 def on_days(rows, count=15):
@@ -234,3 +234,14 @@ def test_calibration_error_bin_by_bin(rows):
             total += len(inside) / len(rows) * abs(observed - forecast)
     truth, answer = (np.array(part, float) for part in zip(*rows, strict=True))
     assert expected_calibration_error(truth, answer) == pytest.approx(total)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40))
+def test_weighted_average_precision_is_that_of_scikit_learn(rows):
+    truth, score, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    found = _average_precision(truth, score)(weight)
+    positive = float((weight * truth).sum())
+    if 0 < positive < weight.sum():
+        assert found == pytest.approx(metrics.average_precision_score(truth, score, sample_weight=weight))
+    else:
+        assert np.isnan(found)

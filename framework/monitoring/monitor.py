@@ -1,0 +1,53 @@
+"""The monitor's work for one model and day: outcomes, performance, drift, requests, alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framework.monitoring import outcomes, performance, retraining
+from framework.results import Status, UnitResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from typing import Any
+
+    from framework.runtime import Runtime
+
+
+def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
+    """Look at one model as of a day; the same day again changes nothing.
+
+    Args:
+        runtime: The runtime.
+        model: The model.
+        as_of: Newest day that may be known.
+
+    Returns:
+        ``done`` with the outcomes written and the skill of the serving version on them, or ``skipped``.
+    """
+    served = runtime.registry.served(model)
+    if served is None:
+        return UnitResult(stage="monitor", name=model, status=Status.SKIPPED, reason="no version is registered")
+    written = outcomes.join_outcomes(runtime, model, as_of)
+    measured = performance.measure(runtime, model, as_of)
+    asked = retraining.request(runtime, model, served, as_of, drift=[], performance=measured)
+    own = next((row for row in measured if row["model_version"] == served.version), {})
+    return UnitResult(
+        stage="monitor",
+        name=model,
+        status=Status.DONE,
+        rows=written,
+        reason=_remark(own, asked),
+        version=served.version,
+        skill=own.get("skill"),
+        skill_low=own.get("skill_low"),
+        skill_high=own.get("skill_high"),
+    )
+
+
+def _remark(own: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
+    remarks = [f"train again: {row['says']}" for row in asked]
+    if not own:
+        remarks.append("no outcome is known yet")
+    return "; ".join(remarks)

@@ -1,0 +1,160 @@
+"""Requests to train again: reasons as rows, from the day on which one was found until a training takes it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from framework.monitoring.tables import REQUESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from framework.registry import Served
+    from framework.runtime import Runtime
+
+DRIFTED_FEATURES = 3
+SIGMAS = 2.0
+LABEL_P = 0.05
+BELOW_PROMISE = 0.05
+MIN_DAYS = 7
+"""Days of outcomes below which a skill says nothing about a promise."""
+OPEN, TAKEN, LAPSED = "open", "taken", "lapsed"
+
+
+def request(
+    runtime: Runtime,
+    model: str,
+    served: Served,
+    as_of: date,
+    *,
+    drift: Sequence[Mapping[str, Any]],
+    performance: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Write down why the serving version should be trained again; a reason that no longer holds lapses.
+
+    Args:
+        runtime: The runtime.
+        model: The model.
+        served: The version that serves.
+        as_of: The day.
+        drift: The day's rows of ``model_drift`` of this version.
+        performance: The day's rows of ``model_performance`` of the model.
+
+    Returns:
+        The requests that are open now.
+    """
+    own = next((row for row in performance if row["model_version"] == served.version), {})
+    reasons = {
+        "age": _age(served, as_of),
+        "skill": _skill(own),
+        "prediction_drift": _predictions(drift),
+        "feature_drift": _features(drift),
+        "label_drift": _labels(drift),
+        "fallback": _fallback(runtime, model, served),
+    }
+    still_open = open_requests(runtime, model)
+    before = {row["reason"]: row for row in still_open if row["model_version"] == served.version}
+    rows = [
+        _row(model, served.version, reason, says, as_of, before.get(reason)) for reason, says in reasons.items() if says
+    ]
+    kept = {(served.version, row["reason"]) for row in rows}
+    lapsed = [r | {"state": LAPSED} for r in still_open if (r["model_version"], r["reason"]) not in kept]
+    REQUESTS.merge(runtime, rows + lapsed)
+    return rows
+
+
+def _row(
+    model: str, version: int, reason: str, says: str, as_of: date, before: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "model_name": model,
+        "model_version": version,
+        "reason": reason,
+        "says": says,
+        "urgency": "high" if reason == "skill" else "normal",
+        "requested_on": min(before["requested_on"], as_of) if before else as_of,
+        "last_seen_on": max(before["last_seen_on"], as_of) if before else as_of,
+        "state": OPEN,
+    }
+
+
+def open_requests(runtime: Runtime, model: str | None = None) -> list[dict[str, Any]]:
+    """Return the open requests, of one model or of all."""
+    where = [("state", "=", OPEN)] + ([("model_name", "=", model)] if model else [])
+    rows: list[dict[str, Any]] = REQUESTS.read(runtime, where).to_pylist()
+    return rows
+
+
+def take(runtime: Runtime, model: str, version: int | None) -> int:
+    """Mark a model's open requests as taken by a training.
+
+    Args:
+        runtime: The runtime.
+        model: The model.
+        version: Version that the training registered.
+
+    Returns:
+        Requests taken.
+    """
+    rows = [row | {"state": TAKEN, "taken_by_version": version} for row in open_requests(runtime, model)]
+    return REQUESTS.merge(runtime, rows)
+
+
+def _age(served: Served, as_of: date) -> str:
+    trained, limit = served.facts.get("as_of"), served.facts.get("retrain_after_days")
+    if not trained or not limit:
+        return ""
+    due = date.fromisoformat(trained) + timedelta(days=int(limit))
+    return f"trained on what was known on {trained}: older than {limit} days" if as_of > due else ""
+
+
+def _skill(own: Mapping[str, Any]) -> str:
+    skill, promised = own.get("skill"), own.get("promised_skill")
+    if skill is None or promised is None or own["window_days"] < MIN_DAYS or skill >= promised - BELOW_PROMISE:
+        return ""
+    if own["skill_high"] is not None and own["skill_high"] >= promised:  # the promise lies within its interval
+        return ""
+    return (
+        f"skill {skill:+.3f} on {own['rows']} predictions of {own['first_day']} to {own['last_day']}, "
+        f"promised were {promised:+.3f}"
+    )
+
+
+def _predictions(drift: Sequence[Mapping[str, Any]]) -> str:
+    for row in drift:
+        if row["kind"] == "prediction" and row["level"] == "drift" and abs(row.get("shift") or 0.0) > SIGMAS:
+            return str(row["says"])
+    return ""
+
+
+def _features(drift: Sequence[Mapping[str, Any]]) -> str:
+    found = [row for row in drift if row["kind"] == "feature" and row["level"] == "drift"]
+    if len(found) < DRIFTED_FEATURES:
+        return ""
+    worst = sorted(found, key=lambda row: -(row.get("psi") or 0.0))[:DRIFTED_FEATURES]
+    return f"{len(found)} features drift, most of all {', '.join(str(row['name']) for row in worst)}"
+
+
+def _labels(drift: Sequence[Mapping[str, Any]]) -> str:
+    for row in drift:
+        if row["kind"] == "label" and row["level"] == "drift" and (row.get("ks_p") or 1.0) < LABEL_P:
+            return str(row["says"])
+    return ""
+
+
+def _fallback(runtime: Runtime, model: str, served: Served) -> str:
+    """A fallback serves although outcomes show that the labels can be learnt by now."""
+    from framework.monitoring.tables import OUTCOMES
+    from framework.training.verdict import judge
+
+    if not served.is_fallback:
+        return ""
+    trainer = runtime.plugins.trainers[model].item
+    rows = OUTCOMES.read(runtime, [("model_name", "=", model)], columns=["label_name", "outcome"]).to_pandas()
+    labels = list(trainer.spec.labels)
+    for label in labels:
+        known = rows[rows["label_name"] == label]["outcome"].dropna()
+        if len(known) and judge(known.to_frame(label), trainer.task).kind == "learnable":
+            return f"a fallback serves, and {len(known)} outcomes show that {label} can be learnt now"
+    return ""
