@@ -54,8 +54,8 @@ def run(
     gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
     strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
 ) -> None:  # fmt: skip
-    """Build features, train and score: everything, in order."""
-    _run(("features", "train", "score"), locals())
+    """Build features, train, score and monitor: everything, in order."""
+    _run(("features", "train", "score", "monitor"), locals())
 
 
 @app.command()
@@ -74,6 +74,7 @@ def features(
 def train(
     gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
     strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
+    requested: Annotated[bool, typer.Option("--requested", help="Only models that monitoring asked for.")] = False,
 ) -> None:  # fmt: skip
     """Train, judge and register the selected models; features must be there."""
     _run(("train",), locals())
@@ -86,6 +87,34 @@ def score(
 ) -> None:  # fmt: skip
     """Score the day with the versions that serve."""
     _run(("score",), locals())
+
+
+@app.command()
+def monitor(
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
+) -> None:  # fmt: skip
+    """Join outcomes, look for drift, ask for trainings, raise alerts and send them."""
+    _run(("monitor",), locals())
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")],
+    train_every: Annotated[int, typer.Option(min=1, help="Days from one training to the next.")] = 7,
+    gold: Gold = None, home: Home = None, domains: Domains = None, models: Models = None,
+    strict: Strict = False, config: Config = None, scale: Scale = None,
+) -> None:  # fmt: skip
+    """Go through past days as if the monitor had run on each: train, score, monitor."""
+    from framework.config import parse_day
+    from framework.replay import run_replay
+
+    given = {
+        "gold": gold, "home": home, "domains": domains, "models": models, "strict": strict, "config": config,
+        "scale": scale,
+    }  # fmt: skip
+    _exit(lambda: run_replay(_parsed(given), parse_day(first, "--from"), parse_day(last, "--to"), train_every))
 
 
 @app.command()

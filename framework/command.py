@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from framework.runtime import Runtime
 
 
+_NO_SETTINGS = ("resume", "first", "requested")
+"""Options that say how a run goes, not what it is about."""
+
+
 def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Sequence[str]) -> int:
     """Run stages with settings from options, environment and file.
 
     Args:
         stages: Stages in order.
-        options: Typed command-line options; ``config``, ``resume`` and ``first`` are not settings.
+        options: Typed command-line options; ``config``, ``resume``, ``first`` and ``requested`` are not settings.
         arguments: The words after the program's name, for the command that resumes.
 
     Returns:
@@ -37,7 +41,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     from framework.launch import launch
 
     began = time.perf_counter()
-    given = {k: v for k, v in options.items() if k not in ("config", "resume", "first")}
+    given = {k: v for k, v in options.items() if k not in ("config", *_NO_SETTINGS)}
     settings = load_settings(given, options.get("config"))
     logging.configure(console=sys.stderr.isatty())
     runtime = launch(settings, _name_broken)
@@ -80,10 +84,9 @@ def _with_progress(runtime: Runtime, stages: Sequence[str], options: Mapping[str
     """Run the pipeline under a live display on a terminal, and under log lines elsewhere."""
     from framework.pipeline import Pipeline
 
-    resume = bool(options.get("resume"))
-    first = options.get("first")
+    how: dict[str, Any] = {name: options[name] for name in _NO_SETTINGS if options.get(name)}
     if not sys.stderr.isatty():
-        return Pipeline(runtime, resume=resume, first=first).run(stages)
+        return Pipeline(runtime, **how).run(stages)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -95,7 +98,7 @@ def _with_progress(runtime: Runtime, stages: Sequence[str], options: Mapping[str
             if result is not None:
                 progress.advance(task)
 
-        pipeline = Pipeline(runtime, resume=resume, first=first, listen=listen)
+        pipeline = Pipeline(runtime, **how, listen=listen)
         progress.update(task, total=len(pipeline.units(stages)))
         return pipeline.run(stages)
 

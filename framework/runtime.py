@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from framework.stores.port import FeatureStore, Frame, Tables
 
 
+_SHARED = ("spark", "registry", "_opened")
+"""What is opened once and hangs on no day."""
+
+
 @dataclasses.dataclass(kw_only=True)
 class Runtime:
     """Spark, stores, registry, clock, plugins and settings of one run.
@@ -111,6 +115,19 @@ class Runtime:
         """The newest complete day of this run: what features, labels and scores hang on."""
         asked = self.settings.as_of or self._opened[0].newest_day()
         return asked - timedelta(days=self.incomplete_days)
+
+    def at(self, as_of: date) -> Runtime:
+        """Return this runtime on another day: a run of that day, with the same session, stores and plugins.
+
+        Args:
+            as_of: The day whose rows the run is about.
+        """
+        asked = as_of + timedelta(days=self.incomplete_days)
+        settings = self.settings.model_copy(update={"as_of": asked})
+        other = dataclasses.replace(self, settings=settings, audited={}, labels={}, version_facts=self.version_facts)
+        # The source is the same; only the day moves.
+        vars(other).update({name: vars(self)[name] for name in _SHARED if name in vars(self)})
+        return other
 
     def gold(self, days: Days | None = None) -> GoldView:
         """Return gold as known at the end of a range of days.
