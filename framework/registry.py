@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import RegistryError
+from framework.monitoring.contract import TAG as CONTRACT
+from framework.monitoring.contract import contract_of
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, Task
 from framework.stores.models import TAG_LENGTH, tags_of
@@ -286,5 +288,6 @@ def _version_tags(
         "reason": result.reason[:TAG_LENGTH],
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
+        CONTRACT: contract_of(trainer.spec, trainer.task, fitted).tag(),
         "result": json.dumps(dataclasses.asdict(result)),
     }

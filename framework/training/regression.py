@@ -9,7 +9,7 @@ from framework.training.base import SupervisedTrainer
 from framework.training.baseline import baseline_answers
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
-from framework.training.fitting import importance, reason_outputs, usual_ranges
+from framework.training.fitting import importance, label_range, reason_outputs, usual_ranges
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
+        extras |= label_range(truth)
         judged = Judged(
             truth=held_back, answer=answer, baseline=baseline, day=data.part("test")["_day"], rows=data.split.test
         )
