@@ -89,7 +89,8 @@ class WebhookSender:
             again = answer.code == TOO_MANY or answer.code >= SERVER_ERROR
             return f"it answered {answer.code}", _seconds(answer.headers.get("Retry-After")) if again else None
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            cause = getattr(problem, "reason", problem)  # urllib wraps what happens before the request is out
+            # urllib wraps what happens before the request is out.
+            cause = problem.reason if isinstance(problem, urllib.error.URLError) else problem
             if isinstance(cause, TimeoutError):
                 return f"no answer within {self._timeout:g} seconds", None
             # The text of a foreign error may quote the address.
