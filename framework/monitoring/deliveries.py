@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH = 10
 MOST_ATTEMPTS = 30
 """Runs that try to send an alert before it counts as failed."""
-QUEUED, SENT, FAILED = "queued", "sent", "failed"
+QUEUED, SENT, FAILED, PASSED_OVER = "queued", "sent", "failed", "passed over"
 
 
 def send_alerts(runtime: Runtime) -> list[UnitResult]:
@@ -75,15 +75,15 @@ def carry(runtime: Runtime, renamed: Mapping[str, str]) -> None:
 
 
 def _enqueue(runtime: Runtime, sink: str, alerts: Iterable[Row]) -> None:
-    """Queue open alerts that the sink has not seen; a new sink starts with those of the newest day."""
+    """Queue open alerts that the sink has not seen; a new sink passes over those of earlier days."""
     alerts = list(alerts)
     seen = {row["alert_id"] for row in DELIVERIES.read(runtime, [("sink", "=", sink)], ["alert_id"]).to_pylist()}
     newest: date | None = max((row["last_day"] for row in alerts), default=None)
-    fresh = [
-        {"alert_id": row["alert_id"], "sink": sink, "state": QUEUED, "attempts": 0, "last_error": ""}
-        for row in alerts
-        if row["state"] == "open" and row["alert_id"] not in seen and (seen or row["first_day"] == newest)
-    ]
+    fresh = []
+    for row in alerts:
+        if row["state"] == "open" and row["alert_id"] not in seen:
+            state = QUEUED if seen or row["first_day"] == newest else PASSED_OVER
+            fresh.append({"alert_id": row["alert_id"], "sink": sink, "state": state, "attempts": 0, "last_error": ""})
     DELIVERIES.merge(runtime, fresh)
 
 

@@ -282,7 +282,7 @@ DELIVERIES = MonitorTable(
     columns=(
         ("alert_id", "string", "the alert"),
         ("sink", "string", "name of the sink in the settings, or of a plugin's"),
-        ("state", "string", "queued, sent, or failed after too many attempts"),
+        ("state", "string", "queued, sent, passed over (older than the sink), or failed after too many attempts"),
         ("attempts", "int", "runs that tried to send it"),
         ("last_error", "string", "what the last attempt met; empty if it was sent"),
         ("sent_at", "timestamp", "when the sink took it"),
