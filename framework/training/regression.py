@@ -48,7 +48,6 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
-        extras |= label_range(truth)
         judged = Judged(
             truth=held_back, answer=answer, baseline=baseline, day=data.part("test")["_day"], rows=data.split.test
         )
@@ -66,7 +65,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
-            extras=extras,
+            extras=extras | label_range(truth),
         )
 
     def _fit_all(self, data: TrainingData, truth: np.ndarray, *, dummy: bool) -> tuple[dict[str, str], dict[str, Any]]:

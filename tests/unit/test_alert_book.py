@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -147,8 +148,8 @@ def test_stretches_are_cut_at_long_gaps_only(numbers, gap):
     found = stretches([day(n) for n in numbers], gap)
     assert [d for run in found for d in run] == sorted(day(n) for n in numbers)
     for run in found:
-        assert all((b - a).days <= gap + 1 for a, b in zip(run, run[1:], strict=False))
-    for a, b in zip(found, found[1:], strict=False):
+        assert all((b - a).days <= gap + 1 for a, b in itertools.pairwise(run))
+    for a, b in itertools.pairwise(found):
         assert (b[0] - a[-1]).days > gap + 1
 
 

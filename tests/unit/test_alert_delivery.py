@@ -35,7 +35,7 @@ from tests.unit.alerting import (
     runtime_in,
 )
 
-SECRET = "T0K3N-of-the-hook"
+SECRET = "T0K3N-of-the-hook"  # noqa: S105 - planted, and looked for
 EMAIL = "anna.berg+ops@corp.example.org"
 
 
@@ -157,7 +157,10 @@ def test_slack_gets_plain_text_blocks():
         '{"user_id": "a***@corp.example.org"}\n'
         "score 0.99 (since 2025-03-03, open)\nDo: triage\nAlert 0123456789ab"
     )
-    assert texts[2]["text"].splitlines()[:2] == [f"warning: {ACCOUNTS} (drift)", "<!channel> & *more* (since 2025-03-03, open)"]
+    assert texts[2]["text"].splitlines()[:2] == [
+        f"warning: {ACCOUNTS} (drift)",
+        "<!channel> & *more* (since 2025-03-03, open)",
+    ]
 
 
 def test_teams_gets_an_adaptive_card_without_markup():
@@ -168,7 +171,11 @@ def test_teams_gets_an_adaptive_card_without_markup():
     assert (card["type"], card["version"]) == ("AdaptiveCard", "1.2")
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     lines = [run["text"] for block in card["body"] for run in block["inlines"]]
-    assert lines[:3] == ["Health monitor: 1 critical", f"critical: {ACCOUNTS} (prediction)", '{"user_id": "a***@corp.example.org"}']
+    assert lines[:3] == [
+        "Health monitor: 1 critical",
+        f"critical: {ACCOUNTS} (prediction)",
+        '{"user_id": "a***@corp.example.org"}',
+    ]
 
 
 @pytest.mark.parametrize("shape", [plain, slack, teams])
@@ -334,15 +341,11 @@ def test_a_planted_secret_and_a_planted_mail_address_appear_nowhere(tmp_path, mo
             f"by_{shape}": {"kind": "webhook", "url": "env:THE_HOOK", "shape": shape, "tries": 1, "timeout": 0.2}
             for shape in ("plain", "slack", "teams")
         }
-        runtime = runtime_in(
-            tmp_path, contract=CONTRACTS[Task.ANOMALY], alert_sinks=sinks | {"disk": {"kind": "file"}}
-        )
+        runtime = runtime_in(tmp_path, contract=CONTRACTS[Task.ANOMALY], alert_sinks=sinks | {"disk": {"kind": "file"}})
         predict(runtime, ACCOUNTS, [account(EMAIL, on=0, score=0.99)])
         raise_alerts(runtime, ACCOUNTS, day(0))
         results = send_alerts(runtime)
-    ledger = Ledger(
-        runtime.tables, "main.health.ledger", run_id="r", as_of=day(0), inputs=runtime.settings.inputs()
-    )
+    ledger = Ledger(runtime.tables, "main.health.ledger", run_id="r", as_of=day(0), inputs=runtime.settings.inputs())
     for result in results:
         ledger.record(result, NOW)
     row = alerts_in(runtime)[0]

@@ -110,7 +110,9 @@ def recorded(runtime, *results, on, minute=0):
     for unit, status in results:
         stage, _, subject = unit.partition(":")
         reason = "it broke" if status is Status.FAILED else ""
-        book.record(UnitResult(stage=stage, name=subject, status=status, reason=reason), NOW + timedelta(minutes=minute))
+        book.record(
+            UnitResult(stage=stage, name=subject, status=status, reason=reason), NOW + timedelta(minutes=minute)
+        )
 
 
 def test_failed_units_alert_until_they_run_again(runtime):

@@ -11,6 +11,7 @@ from framework.monitoring.alert_rules import rule_of
 from framework.monitoring.contract import Contract, contract_of
 from framework.spec import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
 from framework.stores.models import packed, tags_of
+from framework.testing import _fit, example_data
 from framework.training import AnomalyTrainer, ClassificationTrainer
 from framework.training.data import Fitted
 from tests.unit.alerting import plugins
@@ -176,9 +177,7 @@ def test_reasons_name_what_is_outside_its_usual_range():
     reasons = [reason("a", 0.5), reason("b", 7.0), reason("c", None), reason("d", math.nan), reason("e", -1.0)]
     row = {"probability": 0.5, "predicted_class": "1", "reasons": reasons}
     (one,) = found(Task.BINARY, BINARY, row)
-    assert one.reason == (
-        "probability 0.50, and 1 is the answer from 0.40; b 7, usually 0 to 1; e -1, usually 0 to 1"
-    )
+    assert one.reason == ("probability 0.50, and 1 is the answer from 0.40; b 7, usually 0 to 1; e -1, usually 0 to 1")
     assert one.action == "act"
 
 
@@ -248,6 +247,28 @@ def test_a_contract_survives_the_tags_of_a_version_however_long():
     assert Contract.of(tags_of(Version(tags))) == contract
     assert Contract.of({}) == Contract()
     assert json.loads(Contract(threshold=0.5).tag()) == {"threshold": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("model", "parts"),
+    [
+        ("job_failure_predictor", {"threshold"}),
+        ("warehouse_optimizer", {"classes", "abstain_below"}),
+        ("query_optimization_recommender", {"thresholds"}),
+        ("pipeline_health_scorer", {"label_range"}),
+        ("data_drift_detector", {"score_threshold", "anomaly_rate", "alert_budget"}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["usual", "one class"])
+def test_a_real_fit_of_every_task_has_its_contract(model, parts, kind):
+    trainer = plugins().trainers[model].item
+    fitted = _fit(trainer, example_data(trainer, plugins(), kind))
+    contract = contract_of(trainer.spec, trainer.task, fitted)
+    assert set(json.loads(contract.tag())) == parts
+    assert Contract.of({"contract": contract.tag()}) == contract
+    assert set(contract.thresholds) == (set(trainer.spec.labels) if trainer.task is Task.MULTILABEL else set())
+    if contract.label_range:
+        assert contract.label_range[0] <= contract.label_range[1]
 
 
 @pytest.mark.parametrize(
