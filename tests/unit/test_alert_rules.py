@@ -252,10 +252,10 @@ def test_a_contract_survives_the_tags_of_a_version_however_long():
 @pytest.mark.parametrize(
     ("model", "parts"),
     [
-        ("job_failure_predictor", {"threshold"}),
+        ("schema_change_predictor", {"threshold"}),
         ("warehouse_optimizer", {"classes", "abstain_below"}),
         ("query_optimization_recommender", {"thresholds"}),
-        ("pipeline_health_scorer", {"label_range"}),
+        ("cluster_capacity_planner", {"label_range"}),
         ("data_drift_detector", {"score_threshold", "anomaly_rate", "alert_budget"}),
     ],
 )
