@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from framework.monitoring.cli import alerts
+
 app = typer.Typer(
     name="health-monitor",
     help="Production machine learning over a platform's own telemetry.",
@@ -15,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(alerts, name="alerts")
 
 Gold = Annotated[
     str | None,
@@ -114,7 +117,7 @@ def replay(
         "gold": gold, "home": home, "domains": domains, "models": models, "strict": strict, "config": config,
         "scale": scale,
     }  # fmt: skip
-    _exit(lambda: run_replay(_parsed(given), parse_day(first, "--from"), parse_day(last, "--to"), train_every))
+    end_with(lambda: run_replay(_parsed(given), parse_day(first, "--from"), parse_day(last, "--to"), train_every))
 
 
 @app.command()
@@ -126,7 +129,7 @@ def snapshot(
     from framework.command import snapshot_tables
 
     given = {"home": home, "as_of": as_of, "config": config, "strict": strict}
-    _exit(lambda: snapshot_tables(_parsed(given), schemas or ""))
+    end_with(lambda: snapshot_tables(_parsed(given), schemas or ""))
 
 
 @app.command()
@@ -140,7 +143,7 @@ def models(
     """List the models, or write their cards and the catalogue."""
     from framework.command import list_models
 
-    _exit(lambda: list_models(domains, strict=strict, cards=cards, catalogue=catalog, figures=figures))
+    end_with(lambda: list_models(domains, strict=strict, cards=cards, catalogue=catalog, figures=figures))
 
 
 @app.command()
@@ -153,7 +156,7 @@ def bundle(
     """Write the asset bundle's jobs from the loaded domains, or check the whole bundle."""
     from framework.bundle.command import run_bundle
 
-    _exit(lambda: run_bundle(folder, write=write, check=check, strict=strict))
+    end_with(lambda: run_bundle(folder, write=write, check=check, strict=strict))
 
 
 @app.command()
@@ -165,7 +168,7 @@ def doctor(
     from framework.doctor.command import run_doctor
 
     given = {"gold": gold, "home": home, "domains": domains, "models": models, "strict": strict, "config": config}
-    _exit(lambda: run_doctor(_parsed(given)))
+    end_with(lambda: run_doctor(_parsed(given)))
 
 
 @app.command()
@@ -178,7 +181,7 @@ def audit(
     from framework.audit.command import run_audit
 
     given = {"home": home, "domains": domains, "models": models, "strict": strict, "config": config}
-    _exit(lambda: run_audit(_parsed(given), bundle, as_json=as_json))
+    end_with(lambda: run_audit(_parsed(given), bundle, as_json=as_json))
 
 
 @app.command()
@@ -195,7 +198,7 @@ def backtest(
     from framework.config import parse_day
 
     given = {"gold": gold, "home": home, "as_of": as_of, "strict": strict, "config": config, "scale": scale}
-    _exit(lambda: run_backtest(_parsed(given), model, parse_day(first, "--from"), parse_day(last, "--to"), every))
+    end_with(lambda: run_backtest(_parsed(given), model, parse_day(first, "--from"), parse_day(last, "--to"), every))
 
 
 @app.command()
@@ -213,10 +216,10 @@ def promote(
     if to_catalog is not None:
         if model is not None:
             given["models"] = model
-        _exit(lambda: run_promotion(_parsed(given), to_catalog, version))
+        end_with(lambda: run_promotion(_parsed(given), to_catalog, version))
     if model is None:
         raise typer.BadParameter("name a model to promote here, or --to-catalog to copy")
-    _exit(lambda: change_champion(_parsed(given), model, to, back=False))
+    end_with(lambda: change_champion(_parsed(given), model, to, back=False))
 
 
 @app.command()
@@ -229,7 +232,7 @@ def rollback(
     from framework.promotion.command import change_champion
 
     given = {"home": home, "strict": strict, "config": config}
-    _exit(lambda: change_champion(_parsed(given), model, to, back=True))
+    end_with(lambda: change_champion(_parsed(given), model, to, back=True))
 
 
 @app.command()
@@ -237,13 +240,13 @@ def plugins(strict: Strict = False) -> None:
     """List the domains, what they offer, and what could not be loaded."""
     from framework.command import list_plugins
 
-    _exit(lambda: list_plugins(strict=strict))
+    end_with(lambda: list_plugins(strict=strict))
 
 
 def _run(stages: tuple[str, ...], options: dict[str, Any]) -> None:
     from framework.command import run_stages
 
-    _exit(lambda: run_stages(stages, _parsed(options), sys.argv[1:]))
+    end_with(lambda: run_stages(stages, _parsed(options), sys.argv[1:]))
 
 
 def _parsed(options: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +263,7 @@ def _parsed(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _exit(work: Any) -> None:
+def end_with(work: Any) -> None:
     """Run a command; an error of ours is one line on stderr and exit 2."""
     from framework.errors import HealthMonitorError
 

@@ -10,12 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from framework.errors import ConfigError, nearest
+from framework.references import check_address
 
 ENVIRONMENT = "HEALTH_MONITOR_"
 LISTS = ("domains", "models", "tables")
@@ -25,7 +26,8 @@ LISTS = ("domains", "models", "tables")
 class Frozen(BaseModel):
     """Base of all typed options: frozen, and an unknown key is an error that names the nearest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A value may be a secret that was written in the wrong place: no message repeats it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str) -> Self:
@@ -62,6 +64,36 @@ class DomainOptions(Frozen):
     section: ClassVar[str]
 
 
+class FileSink(Frozen):
+    """A file that alerts are appended to, one JSON object a line.
+
+    Args:
+        kind: ``file``.
+        path: The file; a relative one lies below ``home``.
+    """
+
+    kind: Literal["file"]
+    path: Path = Path("alerts.jsonl")
+
+
+class WebhookSink(Frozen):
+    """An address that alerts are posted to.
+
+    Args:
+        kind: ``webhook``.
+        url: Where the address is kept, ``env:NAME`` or ``secret:scope/key``; only one of this machine may stand here.
+        shape: What the receiver understands.
+        timeout: Seconds to wait for an answer.
+        tries: Attempts for one message in a run.
+    """
+
+    kind: Literal["webhook"]
+    url: Annotated[str, AfterValidator(check_address)]
+    shape: Literal["plain", "slack", "teams"] = "plain"
+    timeout: float = Field(default=10.0, gt=0, le=60)
+    tries: int = Field(default=3, ge=1, le=10)
+
+
 class Settings(Frozen):
     """Everything that a run depends on besides its data.
 
@@ -86,6 +118,8 @@ class Settings(Frozen):
         refit: Fit each model once more on the days that judged it, before it is registered.
         scale: Size of a simulated gold layer; 1 is about a million rows.
         options: Options of the domains, by domain.
+        alerts_per_day: Alerts that one model may raise about entities on a day; the others are counted in one more.
+        alert_sinks: Where alerts are sent besides the table, by name.
     """
 
     platform: Literal["local", "databricks"] = "local"
@@ -107,6 +141,10 @@ class Settings(Frozen):
     refit: bool = False
     scale: float = Field(default=0.1, gt=0)
     options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    alerts_per_day: int = Field(default=20, ge=1)
+    alert_sinks: Mapping[str, Annotated[FileSink | WebhookSink, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -119,7 +157,8 @@ class Settings(Frozen):
 
     def inputs(self) -> dict[str, Any]:
         """Return what a unit's result depends on; where it is kept and what is selected do not matter."""
-        return self.model_dump(mode="json", exclude={"home", "domains", "models", "tables", "strict", "as_of"})
+        unrelated = {"home", "domains", "models", "tables", "strict", "as_of", "alert_sinks"}
+        return self.model_dump(mode="json", exclude=unrelated)
 
     @property
     def schema_path(self) -> str:

@@ -77,6 +77,10 @@ class ScoringError(HealthMonitorError):
     """A batch cannot be scored: no model, no population, stale features."""
 
 
+class DeliveryError(HealthMonitorError):
+    """A sink did not take the alerts that it was handed."""
+
+
 class PrivilegeError(HealthMonitorError):
     """The workspace does not let this principal do what a run needs."""
 

@@ -30,7 +30,7 @@ STAGE_OPTIONS = {
     "promote": ("config", "to_catalog"),
 }
 """What each job takes besides the settings."""
-_NO_WORD = ("options",)  # a mapping: it fits a file, not a word
+_NO_WORD = ("options", "alert_sinks")  # mappings: they fit a file, not a word
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from framework.features import FeatureBuilder
     from framework.gold import GoldSource, GoldTable
+    from framework.monitoring.sinks import AlertSink
     from framework.scoring import BatchScorer
     from framework.spec import TableSpec
     from framework.training import ModelTrainer
@@ -50,7 +51,7 @@ class Hooks:
         """Return the domain's scorers."""
 
     @hookspec
-    def alert_sinks(self) -> Iterable[Any]:  # type: ignore[empty-body]
+    def alert_sinks(self) -> Iterable[AlertSink]:  # type: ignore[empty-body]
         """Return places that alerts are sent to."""
 
 
@@ -78,7 +79,7 @@ class Registry:
         builders: Feature builders by table name.
         trainers: Trainers by model name.
         scorers: Scorers by model name.
-        sinks: Alert sinks by class name.
+        sinks: Alert sinks by name.
     """
 
     domains: Mapping[str, str]
@@ -197,7 +198,7 @@ _NAMING: dict[str, Callable[[Any], str]] = {
     "feature_builders": lambda builder: builder.table.name,
     "model_trainers": lambda trainer: trainer.spec.name,
     "batch_scorers": lambda scorer: scorer.model,
-    "alert_sinks": lambda sink: type(sink).__name__,
+    "alert_sinks": lambda sink: sink.name,
 }
 
 

@@ -173,7 +173,7 @@ def _columns(task: Task, spec: ModelSpec, grain: TableSpec) -> list[str]:
 
 def _forecasts(spec: ModelSpec) -> list[str]:
     """Return the columns that hold the forecast of a regression, and its quantiles."""
-    return ["prediction", *(f"prediction_p{round(q * 100)}" for q in spec.quantiles)]
+    return ["prediction", *spec.quantile_columns]
 
 
 def _naming(task: Task, spec: ModelSpec, served: Served) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import dataclasses
 from datetime import timedelta
 from enum import StrEnum
 
-from framework.errors import SpecError
+from framework.errors import SpecError, nearest
 from framework.table_spec import NAME, Feature, TableSpec, short_hash
 
 __all__ = [
@@ -121,6 +121,9 @@ class ModelSpec:
         confidence: Share of given answers that should be right; a multi-class model abstains below the
             probability at which its calibration rows reached it. 0 always answers.
         promote_above: What the lower 90 % bound of a version's skill must be above before it serves as champion.
+        alert_on: Answers that a person should hear of: classes, labels, ``low`` or ``high`` of a regression (the
+            whole interval lies beyond the usual range of the training's labels). ``None`` takes what the task
+            suggests, and ``()`` never alerts.
     """
 
     name: str
@@ -143,6 +146,8 @@ class ModelSpec:
     classes: tuple[str, ...] = ()
     confidence: float = 0.0
     promote_above: float = 0.02
+    # Not in the hash of the declaration: who is told of an answer changes no training.
+    alert_on: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a declaration that no training could use."""
@@ -153,6 +158,34 @@ class ModelSpec:
         for name in (self.name, self.use_case, *self.labels):
             if not NAME.match(name):
                 raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
+
+    def alarming(self, task: Task) -> tuple[str, ...]:
+        """Return the answers that raise an alert; none where the declaration and the task name none.
+
+        Raises:
+            SpecError: If the declaration names an answer that a model of this task cannot give.
+        """
+        known = {
+            Task.ANOMALY: ("1",),
+            Task.BINARY: ("0", "1"),
+            Task.MULTICLASS: self.classes,
+            Task.MULTILABEL: self.labels,
+            Task.REGRESSION: ("low", "high"),
+        }[task]
+        if self.alert_on is None:
+            return {Task.ANOMALY: ("1",), Task.BINARY: ("1",), Task.MULTILABEL: self.labels}.get(task, ())
+        open_classes = task is Task.MULTICLASS and not known  # the training names them
+        for word in self.alert_on:
+            if word not in known and not open_classes:
+                raise SpecError(
+                    what=f"'{word}' in alert_on is no answer of the model", where=self.name, fix=nearest(word, known)
+                )
+        return self.alert_on
+
+    @property
+    def quantile_columns(self) -> tuple[str, ...]:
+        """Prediction columns that hold the quantiles of a regression."""
+        return tuple(f"prediction_p{round(q * 100)}" for q in self.quantiles)
 
     def spec_hash(self) -> str:
         """Return a short hash of the whole declaration."""

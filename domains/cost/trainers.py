@@ -212,6 +212,7 @@ class CommitmentRecommender(ClassificationTrainer):
         baseline=GroupPrior(by=WORKSPACE),
         needs=COST,
         required=("cost_28d",),
+        alert_on=(),  # either answer is advice for whoever is about to commit
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

@@ -49,6 +49,7 @@ class DbrMigrationRiskScorer(ClassificationTrainer):
         needs=(*OUTCOME, *RUNTIME),
         required=("runtime_major",),
         classes=CLASSES,
+        alert_on=("high",),
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

@@ -110,6 +110,7 @@ class WarehouseOptimizer(ClassificationTrainer):
         needs=(*WAREHOUSE_NEEDS, *QUEUE, *LEAST),
         required=("size_now_7d",),
         classes=("undersized", "oversized", "right_sized"),
+        alert_on=("undersized",),  # somebody waits; what is oversized costs, and is in the list
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:
@@ -210,6 +211,7 @@ class CacheHitPredictor(ClassificationTrainer):
         baseline=FromFeature(columns=("cache_above_last",)),
         needs=(*WAREHOUSE_NEEDS, *CACHE),
         required=("cache_median_28d",),
+        alert_on=(),  # a warmer or a colder cache is no incident
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

@@ -96,6 +96,7 @@ class DataFreshnessPredictor(RegressionTrainer):
         baseline=FromFeature(columns=("expected_hours",)),
         needs=WRITES,
         required=("expected_hours",),
+        alert_on=("high",),
     )  # fmt: skip
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

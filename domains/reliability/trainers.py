@@ -138,6 +138,7 @@ class RetrySuccessPredictor(ClassificationTrainer):
         horizon=RETRY_WITHIN,
         baseline=FromFeature(columns=("retry_success_share_28d",)),
         needs=OUTCOME,
+        alert_on=("0",),  # running it again would fail too: a person must look
     )
 
     def remarks(self, gold: GoldView) -> list[str]:
@@ -181,6 +182,7 @@ class PipelineHealthScorer(RegressionTrainer):
         baseline=FromFeature(columns=("health_7d",)),
         needs=OUTCOME,
         required=("health_7d",),
+        alert_on=("low",),
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

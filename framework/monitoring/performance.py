@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.clock import midnight
 from framework.monitoring.tables import OUTCOMES, PERFORMANCE
+from framework.monitoring.verdicts import precision_by_verdict
 from framework.spec import Task
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
             {"model_name": model, "model_version": int(version), "as_of_date": as_of}
             | _judged(own, task, runtime.settings.seed)
             | _promise(tags)
+            | {"precision_by_verdict": precision_by_verdict(runtime, model)}
         )
     PERFORMANCE.merge(runtime, found)
     return found

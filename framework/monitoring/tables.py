@@ -80,6 +80,10 @@ class MonitorTable:
             description=self.says,
         )
 
+    def delete(self, runtime: Runtime, values: Sequence[str]) -> None:
+        """Delete the rows whose first key, a text, is one of the values."""
+        runtime.tables.delete(runtime.feature_table(self.name), column=self.keys[0], values=values)
+
     def read(
         self, runtime: Runtime, where: Sequence[tuple[str, str, Any]] = (), columns: Sequence[str] | None = None
     ) -> pa.Table:
@@ -285,4 +289,18 @@ BACKTESTS = MonitorTable(
     ),
 )
 
-EVERY = (OUTCOMES, PERFORMANCE, DRIFT, REQUESTS, ALERTS, SERVING, DECISIONS, BACKTESTS)
+DELIVERIES = MonitorTable(
+    name="alert_deliveries",
+    says="What became of an alert on its way to one sink.",
+    keys=("alert_id", "sink"),
+    columns=(
+        ("alert_id", "string", "the alert"),
+        ("sink", "string", "name of the sink in the settings, or of a plugin's"),
+        ("state", "string", "queued, sent, passed over (older than the sink), or failed after too many attempts"),
+        ("attempts", "int", "runs that tried to send it"),
+        ("last_error", "string", "what the last attempt met; empty if it was sent"),
+        ("sent_at", "timestamp", "when the sink took it"),
+    ),
+)
+
+EVERY = (OUTCOMES, PERFORMANCE, DRIFT, REQUESTS, ALERTS, DELIVERIES, SERVING, DECISIONS, BACKTESTS)

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from framework.runtime import Runtime
 
 
-def open_runtime(settings: Settings, plugins: Registry, clock: Clock | None = None) -> Runtime:
+def open_runtime(settings: Settings, plugins: Registry, clock: Clock | None = None, *, engines: bool = True) -> Runtime:
     """Open the embedded runtime, or that of a Databricks workspace.
 
     Args:
         settings: The settings; ``platform`` decides.
         plugins: What the loaded domains offer.
         clock: A frozen clock for tests; the machine's by default.
+        engines: Whether to start Spark and MLflow of the embedded runtime at once; else when they are asked for.
 
     Returns:
         The runtime.
@@ -28,4 +29,4 @@ def open_runtime(settings: Settings, plugins: Registry, clock: Clock | None = No
         return open_databricks(settings, plugins, clock)
     from framework.stores.local.opening import open_local
 
-    return open_local(settings, plugins, clock)
+    return open_local(settings, plugins, clock, engines=engines)

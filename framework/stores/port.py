@@ -215,3 +215,6 @@ class Tables(Protocol):
 
     def append(self, name: str, rows: Frame) -> None:
         """Append rows in one commit; creates the table on first use."""
+
+    def delete(self, name: str, *, column: str, values: Sequence[str]) -> None:
+        """Delete the rows whose text column holds one of the values, in one commit; without values, none."""

@@ -128,7 +128,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     @final
     def known_events(self, runtime: Runtime, rows: pd.DataFrame, grain: TableSpec) -> np.ndarray | None:
-        """Return 0/1 per row by the events that are known; rows without an event are no events.
+        """Return 0/1 per row by known events and by verdicts on alerts; rows without either are no events.
 
         Args:
             runtime: The runtime.
@@ -140,11 +140,15 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         """
         import pandas as pd
 
-        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
-        if frame is None:
-            return None
+        from framework.monitoring.verdicts import verdict_events
+
         keys = list(grain.primary_key)
-        events = runtime.collect(frame.select(*keys, EVENT)).to_pandas()
+        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
+        said = verdict_events(runtime, self.spec.name, grain)
+        if frame is None and said.empty:
+            return None
+        # What a person said of an alert stands before what the gold layer says of its day.
+        events = said if frame is None else pd.concat([said, runtime.collect(frame.select(*keys, EVENT)).to_pandas()])
         for key in keys:
             events[key] = events[key].astype(rows[key].dtype)
         found = rows[keys].merge(events.drop_duplicates(keys), on=keys, how="left")[EVENT]

@@ -42,6 +42,8 @@ class ModelTrainer(ABC):
         super().__init_subclass__(**kwargs)
         needs = () if abstract else ("spec", "task")
         check_subclass(cls, base=ModelTrainer, final=("train",), needs=needs, sketch=SKETCH)
+        if not abstract:
+            cls.spec.alarming(cls.task)  # refuses an answer that the model cannot give
 
     @abstractmethod
     def estimator(self) -> Any:

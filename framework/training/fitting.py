@@ -128,6 +128,14 @@ def usual_ranges(data: TrainingData, weights: dict[str, float]) -> dict[str, lis
     return usual
 
 
+def label_range(truth: np.ndarray) -> dict[str, float]:
+    """Return 5 % and 95 % quantile of a regression's training labels, as ``label_low`` and ``label_high``."""
+    import numpy as np
+
+    low, high = np.quantile(np.asarray(truth, dtype=float), [0.05, 0.95])
+    return {"label_low": float(low), "label_high": float(high)}
+
+
 def reason_outputs(usual: dict[str, list[float]]) -> tuple[tuple[str, str], ...]:
     """Return the output columns that carry the top reasons."""
     columns: list[tuple[str, str]] = []

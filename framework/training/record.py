@@ -6,6 +6,8 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from framework.monitoring.contract import TAG as CONTRACT
+from framework.monitoring.contract import contract_of
 from framework.promotion import gate
 from framework.registry import CHAMPION
 from framework.results import Status, UnitResult
@@ -128,6 +130,7 @@ def _version_tags(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained:
         "gate": json.dumps(_gate_figures(walked)),
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
+        CONTRACT: contract_of(trainer.spec, trainer.task, fitted).tag(),
     }
 
 

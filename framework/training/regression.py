@@ -9,7 +9,7 @@ from framework.training.base import SupervisedTrainer
 from framework.training.baseline import baseline_answers
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
-from framework.training.fitting import importance, reason_outputs, usual_ranges
+from framework.training.fitting import importance, label_range, reason_outputs, usual_ranges
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
-            extras=extras,
+            extras=extras | label_range(truth),
         )
 
     def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:

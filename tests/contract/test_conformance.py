@@ -197,6 +197,9 @@ def test_plain_tables_merge_append_filter_and_tell(side: Side) -> None:
             side.tables.read(name, **wrong)
     with pytest.raises(TableError, match="no such table"):
         side.tables.read("main.ml.plane")
+    side.tables.delete(name, column="k", values=[])
+    side.tables.delete(name, column="k", values=["b", "it's", "d"])
+    assert [row["k"] for row in rows_of(side.tables.read(name), "k")] == ["a", "c"]
 
 
 # ---------------------------------------------------------------- training sets

@@ -35,7 +35,16 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 WRITTEN = [page for page in PAGES if page.parent.name != "models"]
 FENCE = re.compile(r"^```(\w+)(?: title=(\S+))?(?: \w+)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = typer.main.get_command(app).commands
-OPTIONS = {name: {word for param in command.params for word in param.opts} for name, command in COMMANDS.items()}
+OPTIONS = {
+    name: {
+        word
+        for one in (command, *getattr(command, "commands", {}).values())
+        for p in one.params
+        for word in p.opts
+        if word.startswith("-")
+    }
+    for name, command in COMMANDS.items()
+}
 EVERY_OPTION = set.union(*OPTIONS.values()) | {"--help"}
 
 

@@ -155,12 +155,12 @@ def stranger(tmp_path, monkeypatch):
 
 def test_a_strangers_package_loads_like_a_built_in(stranger):
     stranger(
-        "from framework.plugins import hookimpl\n\n\nclass Mail:\n    pass\n\n\n"
+        "from framework.plugins import hookimpl\n\n\nclass Mail:\n    name = 'mail'\n\n\n"
         "@hookimpl\ndef alert_sinks():\n    return [Mail()]\n"
     )
     found = discover(strict=True)
     assert found.domains["strange"] == "strange-domain"
-    assert found.sinks["Mail"].domain == "strange"
+    assert found.sinks["mail"].domain == "strange"
 
 
 @pytest.mark.parametrize("code", ["import no_such_package", "1 / 0", "def broken(:"])

@@ -136,6 +136,11 @@ def append(name: str, source: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {name_of(name)} ({names}) SELECT {names} FROM {source}"
 
 
+def delete(name: str, field: str, values: Sequence[str]) -> str:
+    """Return the statement that deletes the rows whose text column holds one of the values."""
+    return f"DELETE FROM {name_of(name)} WHERE {column(field)} IN ({', '.join(text(value) for value in values)})"
+
+
 def stored_key(create_statement: str) -> tuple[list[str], str | None]:
     """Return primary key and time column from what ``SHOW CREATE TABLE`` answers."""
     found = _PRIMARY_KEY.search(create_statement)

@@ -212,6 +212,11 @@ class DatabricksTables:
         statement = sql.append(name, "{rows}", frame.columns)
         self.committed(name, lambda: self._spark().sql(statement, rows=frame))
 
+    def delete(self, name: str, *, column: str, values: Sequence[str]) -> None:
+        """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
+        if values:
+            self.committed(name, lambda: self._spark().sql(sql.delete(name, column, values)))
+
     def _formulas(self, name: str) -> dict[str, str]:
         rows = self._spark().sql(f"SHOW TBLPROPERTIES {sql.name_of(name)}").collect()
         found: dict[str, str] = json.loads(next((row["value"] for row in rows if row["key"] == sql.FORMULAS), "{}"))

@@ -117,6 +117,12 @@ def align(rows: pa.Table, schema: pa.Schema, name: str) -> tuple[pa.Table, list[
     return pa.table(arrays, schema=pa.schema(fields)), added
 
 
+def holds(column: str, values: Sequence[str]) -> str:
+    """Return the condition that a text column holds one of some values."""
+    words = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{_quoted(column)} IN ({words})"
+
+
 def join_on(rows: pa.Table, keys: Sequence[str]) -> str:
     """Return the condition that pairs a row with its old self.
 

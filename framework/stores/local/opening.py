@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import importlib
 import os
 import shutil
@@ -82,13 +83,14 @@ class LocalSpark:
         return SparkSession.builder.getOrCreate()
 
 
-def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None) -> Runtime:
+def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None, *, engines: bool = True) -> Runtime:
     """Open the embedded runtime below ``settings.home``; returns at once, the rest happens when needed.
 
     Args:
         settings: The settings.
         plugins: What the loaded domains offer.
         clock: A frozen clock for tests; the machine's by default.
+        engines: Whether to start Spark and MLflow at once; a command that only reads tables needs neither.
 
     Returns:
         The runtime.
@@ -102,9 +104,11 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
     home = Path(settings.home).expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
     spark = LocalSpark()
-    spark.boot()
-    registry = _in_background(lambda: _open_registry(home, settings))
-    threading.Thread(target=_import_learners, name="import-learners", daemon=True).start()
+    registry: Callable[[], ModelRegistry] = functools.cache(lambda: _open_registry(home, settings))
+    if engines:
+        spark.boot()
+        registry = _in_background(registry)
+        threading.Thread(target=_import_learners, name="import-learners", daemon=True).start()
     tables = LocalTables(home / "tables", spark.session)
     return Runtime(
         settings=settings,

@@ -22,6 +22,7 @@ from framework.stores.local.delta import (
     changed,
     check_rows,
     details,
+    holds,
     join_on,
     live_files,
     open_delta,
@@ -209,6 +210,11 @@ class LocalTables:
                 write_deltalake(str(self.path(name)), aligned, mode="append", schema_mode="merge" if added else None)
 
         self._persist(name, once)
+
+    def delete(self, name: str, *, column: str, values: Sequence[str]) -> None:
+        """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
+        if values:
+            self._persist(name, lambda: self._open(name).delete(holds(column, values)))
 
     def _merge(self, name: str, table: pa.Table, keys: Sequence[str], unimportant: Sequence[str]) -> int:
         delta = self._open(name)

@@ -1,0 +1,222 @@
+"""Alerts about models and tables, the commands of alerts, and a version's contract in the real registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from framework.cli import app
+from framework.monitoring import verdicts
+from framework.monitoring.alerts import raise_alerts
+from framework.monitoring.contract import Contract
+from framework.monitoring.model_alerts import raise_model_alerts
+from framework.monitoring.tables import DRIFT, PERFORMANCE, REQUESTS
+from framework.registry import ModelRegistry
+from framework.results import Ledger, Status, UnitResult
+from framework.stores.models import packed
+from tests.unit.alerting import JOBS, NOW, alerts_in, day, job, predict, runtime_in
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return runtime_in(tmp_path, models=(JOBS, "job_duration_forecaster"))
+
+
+def drifted(runtime, *rows, on, version=3):
+    """Write a day of drift: (column, PSI, level) each."""
+    DRIFT.merge(
+        runtime,
+        [
+            {
+                "model_name": JOBS, "model_version": version, "as_of_date": day(on), "kind": "feature", "name": name,
+                "psi": psi, "level": level, "says": f"PSI {psi}",
+            }
+            for name, psi, level in rows
+        ],
+    )  # fmt: skip
+
+
+def test_drift_is_one_alert_per_model_that_names_the_worst_columns(runtime):
+    found = [("a", 0.3, "drift"), ("b", 0.9, "drift"), ("c", 0.5, "drift"), ("d", 0.4, "drift"), ("e", 9.0, "watch")]
+    drifted(runtime, *found, on=0)
+    assert raise_model_alerts(runtime, day(0)) == 1
+    (row,) = alerts_in(runtime)
+    assert (row["kind"], row["entity"], row["severity"], row["state"]) == ("drift", "", "warning", "open")
+    assert row["reason"] == "b: PSI 0.9; c: PSI 0.5; d: PSI 0.4; 1 more"
+    assert (row["domain"], row["use_case"], row["model_version"]) == ("reliability", "job_failure", 3)
+    assert raise_model_alerts(runtime, day(0)) == 0
+
+
+def test_drift_that_is_gone_is_resolved_and_an_unjudged_day_says_nothing(runtime):
+    drifted(runtime, ("a", 0.3, "drift"), on=0)
+    raise_model_alerts(runtime, day(0))
+    assert raise_model_alerts(runtime, day(1)) == 0
+    assert [row["state"] for row in alerts_in(runtime)] == ["open"]
+    drifted(runtime, ("a", 0.05, "none"), on=1)
+    assert raise_model_alerts(runtime, day(1)) == 1
+    assert [(row["state"], row["closed_by"]) for row in alerts_in(runtime)] == [("resolved", "monitor")]
+
+
+def test_the_newest_version_that_was_compared_counts(runtime):
+    drifted(runtime, ("a", 0.3, "drift"), on=0, version=2)
+    drifted(runtime, ("a", 0.01, "none"), on=0, version=3)
+    assert raise_model_alerts(runtime, day(0)) == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_model_alerts_do_not_depend_on_the_order_of_days(runtime, order):
+    for at, psi in enumerate((0.3, 0.4, 0.0, 0.0)):
+        drifted(runtime, ("a", psi, "drift" if psi else "none"), on=at)
+    for at in order:
+        raise_model_alerts(runtime, day(at))
+    (row,) = alerts_in(runtime)
+    assert json.loads(row["days"]) == [day(0).isoformat(), day(1).isoformat()]
+    assert (row["reason"], row["state"]) == ("a: PSI 0.4", "resolved")
+
+
+def test_a_skill_far_under_its_promise_is_critical_while_it_is_seen(runtime):
+    request = {
+        "model_name": JOBS, "model_version": 3, "reason": "skill", "says": "0.1 where 0.3 was promised",
+        "urgency": "high", "requested_on": day(0), "last_seen_on": day(1), "state": "open",
+    }  # fmt: skip
+    REQUESTS.merge(
+        runtime,
+        [
+            request,
+            request | {"reason": "age"},
+            request | {"model_name": "job_duration_forecaster", "urgency": "normal"},
+        ],
+    )
+    for at in range(3):
+        PERFORMANCE.merge(runtime, [{"model_name": JOBS, "model_version": 3, "as_of_date": day(at)}])
+    for at in range(2):
+        raise_model_alerts(runtime, day(at))
+    (row,) = alerts_in(runtime)
+    assert (row["kind"], row["severity"], row["state"]) == ("skill", "critical", "resolved")
+    assert row["reason"] == "0.1 where 0.3 was promised"
+    assert json.loads(row["days"]) == [day(0).isoformat(), day(1).isoformat()]
+
+
+def recorded(runtime, *results, on, minute=0):
+    name = runtime.feature_table("run_ledger")
+    book = Ledger(runtime.tables, name, run_id=f"{on}-{minute}", as_of=day(on), inputs={})
+    for unit, status in results:
+        stage, _, subject = unit.partition(":")
+        reason = "it broke" if status is Status.FAILED else ""
+        book.record(
+            UnitResult(stage=stage, name=subject, status=status, reason=reason), NOW + timedelta(minutes=minute)
+        )
+
+
+def test_failed_units_alert_until_they_run_again(runtime):
+    recorded(
+        runtime, ("features:reliability_features", Status.FAILED), (f"train:{JOBS}", Status.FAILED),
+        (f"score:{JOBS}", Status.FAILED), ("score:job_duration_forecaster", Status.DONE), on=0,
+    )  # fmt: skip
+    assert raise_model_alerts(runtime, day(0)) == 2
+    rows = {row["model_name"]: row for row in alerts_in(runtime)}
+    assert rows[JOBS]["reason"] == "score: it broke; train: it broke"
+    assert (rows["reliability_features"]["domain"], rows["reliability_features"]["use_case"]) == ("reliability", "")
+    recorded(runtime, (f"train:{JOBS}", Status.DONE), (f"score:{JOBS}", Status.DONE), on=0, minute=5)
+    raise_model_alerts(runtime, day(0))
+    assert [row["model_name"] for row in alerts_in(runtime)] == ["reliability_features"]
+
+
+def test_model_alerts_leave_those_about_entities_alone(runtime):
+    predict(runtime, JOBS, [job(1, on=0, chance=0.9)])
+    raise_alerts(runtime, JOBS, day(0))
+    drifted(runtime, ("a", 0.3, "drift"), on=0)
+    raise_model_alerts(runtime, day(0))
+    drifted(runtime, ("a", 0.0, "none"), on=1)
+    raise_model_alerts(runtime, day(1))
+    assert {row["kind"]: row["state"] for row in alerts_in(runtime)} == {"prediction": "open", "drift": "resolved"}
+
+
+def test_the_thresholds_come_from_the_version_in_the_registry(tmp_path, monkeypatch):
+    import mlflow
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    registry = ModelRegistry("main.health_monitor")
+    name = registry.full_name(JOBS)
+    registry.client.create_registered_model(name)
+    long = Contract(threshold=0.4, thresholds={f"l{at}": at / 7 for at in range(100)})
+    tags = packed({"contract": long.tag(), "outputs": "[]"})
+    for _ in range(3):
+        version = registry.client.create_model_version(name, source=str(tmp_path), tags=tags)
+    registry.client.set_registered_model_alias(name, "champion", version.version)
+    runtime = runtime_in(tmp_path, served=registry)
+    predict(runtime, JOBS, [job(1, on=0, chance=0.9)])
+    assert raise_alerts(runtime, JOBS, day(0)) == 1
+    assert alerts_in(runtime)[0]["reason"].endswith("from 0.40")
+
+
+# ---------------------------------------------------------------- commands
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("HEALTH_MONITOR_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "240")
+    runtime = runtime_in(tmp_path)
+    predict(runtime, JOBS, [job(1, on=0, chance=0.9), job(2, on=0, chance=0.5)])
+    raise_alerts(runtime, JOBS, day(0))
+    return runtime
+
+
+def call(runtime, *words):
+    return CliRunner().invoke(app, ["alerts", *words, "--home", str(runtime.settings.home)])
+
+
+def test_a_person_lists_acknowledges_and_closes(home):
+    first, second = (row["alert_id"] for row in alerts_in(home))
+    found = call(home, "list")
+    assert found.exit_code == 0
+    assert first in found.stdout
+    assert second in found.stdout
+    assert call(home, "ack", first[:8]).exit_code == 0
+    assert call(home, "close", second, "--verdict", "noise", "--by", "on call").exit_code == 0
+    assert first not in call(home, "list").stdout
+    assert second in call(home, "list", "--state", "all").stdout
+    states = {row["alert_id"]: (row["state"], row["verdict"], row["closed_by"]) for row in alerts_in(home)}
+    assert states == {first: ("acknowledged", None, None), second: ("resolved", "noise", "on call")}
+    assert verdicts.precision_by_verdict(home, JOBS) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("close", "00000000", "--verdict", "real"), "there is no such alert"),
+        (("close", "00000000", "--verdict", "maybe"), "no such verdict"),
+        (("list", "--state", "shut"), "no state 'shut'"),
+        (("close", "00000000"), "--verdict"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_exit_2(home, words, says):
+    found = call(home, *words)
+    assert found.exit_code == 2
+    assert says in found.output
+
+
+def test_the_commands_start_no_engine_and_answer_quickly(home):
+    program = (
+        "import sys; from framework.cli import app; "
+        f"app(['alerts', 'list', '--home', {str(home.settings.home)!r}], standalone_mode=False); "
+        "sys.exit(sorted({'mlflow', 'pyspark', 'sklearn', 'xgboost'} & set(sys.modules)) or 0)"
+    )
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert alerts_in(home)[0]["alert_id"] in done.stdout
+    assert time.perf_counter() - began < 20
