@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 STAGE_OPTIONS = {
     "features": ("config", "resume", "from"),
-    "train": ("config", "resume"),
+    "train": ("config", "resume", "requested"),
     "score": ("config", "resume"),
+    "monitor": ("config", "resume"),
     "snapshot": ("config", "schemas"),
     "promote": ("config", "to_catalog"),
 }
@@ -57,7 +58,7 @@ def run_stage(stage: str, words: Sequence[str]) -> None:
     """Run one stage for the parameters of a job.
 
     Args:
-        stage: ``features``, ``train`` or ``score``.
+        stage: ``features``, ``train``, ``score`` or ``monitor``.
         words: The job's parameters, ``--option=value`` or ``--option value``.
 
     Raises:
@@ -145,7 +146,8 @@ def _run_stage(stage: str, words: Sequence[str]) -> Outcome:
     resume = _is_true(own.get("resume", "false"), "--resume")
     logging.configure(console=False)
     runtime = launch(settings, _name_broken)
-    units = Pipeline(runtime, resume=resume, first=first).run([stage])
+    requested = _is_true(own.get("requested", "false"), "--requested")
+    units = Pipeline(runtime, resume=resume, first=first, requested=requested).run([stage])
     return Outcome(runtime.run_id, runtime.as_of, units)
 
 

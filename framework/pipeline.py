@@ -84,7 +84,8 @@ class Pipeline:
     def units(self, stages: Sequence[str] = STAGES) -> list[str]:
         """Return the units that :meth:`run` will do, for a progress display."""
         found = [f"features:{name}" for name in self._tables()] if "features" in stages else []
-        return found + [f"{stage}:{model}" for stage in stages if stage != "features" for model in self.models]
+        found += [f"{stage}:{model}" for stage in stages if stage != "features" for model in self.models]
+        return [*found, "alerts:alerts"] if "monitor" in stages else found
 
     def _tables(self) -> list[str]:
         """Feature tables of the selected models, each once, in lookup order."""
@@ -112,10 +113,11 @@ class Pipeline:
         return result
 
     def _monitor(self) -> None:
-        from framework.monitoring.monitor import monitor_model
+        from framework.monitoring.monitor import monitor_model, tell
 
         for model in self.models:
             self._do("monitor", model, lambda m=model: monitor_model(self._runtime, m, self._runtime.as_of))  # type: ignore[misc]
+        self._do("alerts", "alerts", lambda: tell(self._runtime, self._runtime.as_of))
 
     def _score(self) -> None:
         for model in self.models:
@@ -161,7 +163,7 @@ class Pipeline:
     def _do(self, stage: str, name: str, work: Callable[[], UnitResult]) -> None:
         unit = f"{stage}:{name}"
         log = get_logger().bind(stage=stage, unit=name)
-        if unit in self._finished:
+        if unit in self._finished and stage != "alerts":  # what was mended must be told too
             taken_over = dataclasses.replace(self._finished[unit], seconds=0.0)
             self.results.append(taken_over)
             self._listen(unit, taken_over)

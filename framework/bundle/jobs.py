@@ -62,6 +62,7 @@ def all_jobs(plugins: Registry, folder: Path) -> dict[str, dict[str, Any]]:
         "ml_inference_pipeline": _job(
             "ML Inference Pipeline", builds + _per_model(plugins, "score"), hours=3, schedule="inference", as_of=""
         ),
+        "ml_monitoring_pipeline": _monitoring(),
         "ml_table_snapshots": _snapshots(),
         "ml_promotion": _promotion(),
         "ml_backfill": _backfill(),
@@ -87,6 +88,16 @@ def _per_model(plugins: Registry, stage: str) -> list[Task]:
         task = _task(f"{stage}_{use_case}", script, ["--models=" + model, AS_OF], after=tables)
         found.append(task)
     return found
+
+
+def _monitoring() -> dict[str, Any]:
+    """Look at all models, then train those for which a reason was found; the gate decides what serves tomorrow.
+
+    One task each: on most days nothing is asked for, and a task per model would start a session to find that out.
+    """
+    look = _task("monitor_models", "monitor_models", [AS_OF])
+    train = _task("train_requested", "train_models", ["--requested=true", AS_OF], after=["monitor_models"])
+    return _job("ML Monitoring Pipeline", [look, train], hours=4, schedule="monitoring", as_of="")
 
 
 def _snapshots() -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from framework.monitoring import outcomes, performance, retraining
+from framework.monitoring.alerts import raise_alerts
+from framework.monitoring.deliveries import send_alerts
+from framework.monitoring.model_alerts import raise_model_alerts
 from framework.results import Status, UnitResult
 
 if TYPE_CHECKING:
@@ -32,13 +35,14 @@ def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
     written = outcomes.join_outcomes(runtime, model, as_of)
     measured = performance.measure(runtime, model, as_of)
     asked = retraining.request(runtime, model, served, as_of, drift=[], performance=measured)
+    raised = raise_alerts(runtime, model, as_of)
     own = next((row for row in measured if row["model_version"] == served.version), {})
     return UnitResult(
         stage="monitor",
         name=model,
         status=Status.DONE,
         rows=written,
-        reason=_remark(own, asked),
+        reason=_remark(own, asked, raised),
         version=served.version,
         skill=own.get("skill"),
         skill_low=own.get("skill_low"),
@@ -46,8 +50,32 @@ def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
     )
 
 
-def _remark(own: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
+def tell(runtime: Runtime, as_of: date) -> UnitResult:
+    """Raise the alerts about models and tables, and send what is new or still queued.
+
+    Args:
+        runtime: The runtime.
+        as_of: The day.
+
+    Returns:
+        ``done`` with the alerts raised or changed, and what stays queued; ``failed`` if a sink cannot be opened.
+    """
+    changed = raise_model_alerts(runtime, as_of)
+    sent = send_alerts(runtime)
+    broken = any(one.status is Status.FAILED for one in sent)
+    return UnitResult(
+        stage="alerts",
+        name="alerts",
+        status=Status.FAILED if broken else Status.DONE,
+        rows=changed,
+        reason="; ".join(f"{one.name}: {one.reason}" for one in sent if one.reason),
+    )
+
+
+def _remark(own: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], raised: int) -> str:
     remarks = [f"train again: {row['says']}" for row in asked]
+    if raised:
+        remarks.append(f"{raised} alerts raised or changed")
     if not own:
         remarks.append("no outcome is known yet")
     return "; ".join(remarks)
