@@ -176,7 +176,7 @@ sys.meta_path.insert(0, Blocker())
 import framework
 import framework.cli, framework.command, framework.config, framework.errors, framework.formulas
 import framework.plugins, framework.results, framework.spec
-import framework.features, framework.scoring, framework.training, framework.report, framework.stores.frames
+import framework.features, framework.scoring, framework.training, framework.closing, framework.report.command, framework.stores.frames
 plugins = framework.plugins.discover(strict=True)
 assert plugins.trainers
 """
