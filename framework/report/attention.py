@@ -128,7 +128,7 @@ def answer_says(reader: Reader, model: str, row: Mapping[str, Any]) -> str:
     low, high = row["prediction_p10"], row["prediction_p90"]
     if low is None or high is None:
         return says
-    return f"{says}; in eight of ten cases {words.quantity(low, unit)} to {words.quantity(high, unit)}"
+    return f"{says}; in eight of ten cases {words.span(low, high, unit)}"
 
 
 def _standing_out(reader: Reader, model: str, rows: pa.Table) -> tuple[Rows, int, str]:

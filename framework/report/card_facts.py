@@ -57,6 +57,7 @@ class Card:
         skill: Newest skill in a few words.
         facts: Label and text.
         metric: Primary metric with its unit; empty if nothing was judged yet.
+        unit: Unit of the metric.
         lines: Metric, baseline and promise over time.
         performance_says: The newest figures in a sentence, or why there are none.
         calibration: Mean forecast, observed rate and rows of each tenth.
@@ -77,6 +78,7 @@ class Card:
     skill: str
     facts: tuple[tuple[str, str], ...]
     metric: str
+    unit: str
     lines: tuple[Line, ...]
     performance_says: str
     calibration: tuple[tuple[float, float, float], ...]

@@ -54,6 +54,7 @@ def _card(reader: Reader, model: str, known: History) -> Card:
             *_by_verdict(newest),
         ),
         metric=_metric(reader, model, newest),
+        unit=reader.unit(model),
         lines=_lines(rows),
         performance_says=_performance_says(reader, model, newest),
         calibration=calibration,

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from framework.report.card_facts import HeatMap, Line
     from framework.report.facts import Forecast, Point, Timeline
 
-HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 170, 50, 8, 8, 22
-LETTERS = 24
-"""Letters of a feature's name that fit beside the heat-map."""
+HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 180, 50, 8, 20, 22
+LETTERS, LONG = 24, 50
+"""Letters that fit beside the heat-map, and across a chart."""
 
 
 class Figures:
@@ -66,7 +66,7 @@ class Figures:
 
     def timeline(self, found: Timeline) -> Markup:
         """Draw how many entities were flagged on each day, and on which days the most recent ones were."""
-        strip, top, plot = 22, 8, 70
+        strip, top, plot = 27, 8, 70
         high = max([*found.counts.values(), 1])
         last = ordinal(found.last) + 1
         frame = Frame(LEFT, WIDTH - RIGHT, top, top + plot, ordinal(found.first), last, 0, ticks(0, high, 2)[-1])
@@ -79,7 +79,7 @@ class Figures:
         at = frame.bottom + 20
         body.append(_days(frame, at - 6, found.first, found.last))
         for one in found.strips:
-            body.append(label(frame.left, at + 10, one.about[:52], "small"))
+            body.append(label(frame.left, at + 10, _cut(one.about, LONG - 4), "small"))
             body.append(draw("rail", f"M{frame.left:g} {at + 17:g}H{frame.right:g}"))
             body.append(draw("bar", "".join(box(frame.x(ordinal(day)), at + 13, wide, 8) for day in one.days)))
             at += strip
@@ -90,7 +90,7 @@ class Figures:
         step, body = 24, []
         for at, (name, value) in enumerate(values):
             y = at * step
-            body += [label(0, y + 11, name[:54], "small"), draw("rail", box(0, y + 14, WIDTH, 5))]
+            body += [label(0, y + 11, _cut(name, LONG), "small"), draw("rail", box(0, y + 14, WIDTH, 5))]
             body.append(draw("bar", box(0, y + 14, max(0.0, min(1.0, value)) * WIDTH, 5)))
         top = ", ".join(f"{words.spoken(name)} {value:.2f}" for name, value in values[:3])
         return self._svg("Importance of the features", f"The most important ones: {top}.", len(values) * step, body)
@@ -115,16 +115,24 @@ class Figures:
         left, tall = 152, 15
         wide = (WIDTH - left - 2) / len(found.days)
         cells: dict[str, list[str]] = {}
-        for (row, feature), (column, day) in itertools.product(enumerate(found.features), enumerate(found.days)):
-            level = found.levels.get((feature, day))
-            if level is not None:
-                top, height = {"drift": (0, 13), "watch": (5, 8)}.get(level, (10, 3))
-                x, y = left + column * wide, row * tall + top
-                cells.setdefault(level, []).append(box(x, y, max(1.0, wide - 1), height))
-        names = [name if len(name) <= LETTERS else name[: LETTERS - 1] + "…" for name in found.features]
+        for row, feature in enumerate(found.features):
+            levels = [found.levels.get((feature, day)) for day in found.days]
+            start = 0
+            for level, run in itertools.groupby(levels):  # days alike in one piece: a page of 25 models stays small
+                length = len(list(run))
+                if level is not None:
+                    top, height = {"drift": (0, 13), "watch": (5, 8)}.get(level, (10, 3))
+                    cells.setdefault(level, []).append(
+                        box(left + start * wide, row * tall + top, length * wide, height)
+                    )
+                start += length
+        names = [_cut(name, LETTERS) for name in found.features]
         body = [label(left - 6, row * tall + 10, name, "small", "end") for row, name in enumerate(names)]
         body += [draw(f"cell {level}", "".join(boxes)) for level, boxes in sorted(cells.items())]
-        bottom = len(found.features) * tall + 12
+        bottom = len(found.features) * tall
+        between = (left + column * wide for column in range(1, len(found.days)))
+        body.append(draw("gap", "".join(f"M{x:.1f} 0V{bottom}" for x in between)))
+        bottom += 12
         body.append(label(left, bottom, words.short_day(found.days[0]), "small"))
         body.append(label(WIDTH, bottom, words.short_day(found.days[-1]), "small", "end"))
         drifting = sum(row[3] != "0" for row in found.rows)
@@ -139,6 +147,10 @@ class Figures:
         ).format(w=WIDTH, h=height, n=number, title=title, desc=desc, body=Markup().join(body))
 
 
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
 def _frame(days: Sequence[date], values: Sequence[float]) -> Frame:
     steps = ticks(min(values), max(values)) if values else [0.0, 1.0]
     first, last = min(days), max(days)
@@ -149,7 +161,8 @@ def _frame(days: Sequence[date], values: Sequence[float]) -> Frame:
 
 
 def _grid(frame: Frame, unit: str, first: date, last: date) -> Markup:
-    return _levels(frame, ticks(frame.low, frame.high), unit) + _days(frame, frame.bottom + 15, first, last)
+    named = label(0, 10, unit, "small") if unit not in ("", "share") else Markup()
+    return named + _levels(frame, ticks(frame.low, frame.high), unit) + _days(frame, frame.bottom + 15, first, last)
 
 
 def _levels(frame: Frame, levels: Sequence[float], unit: str) -> Markup:
@@ -159,7 +172,7 @@ def _levels(frame: Frame, levels: Sequence[float], unit: str) -> Markup:
 
 
 def _tick(value: float, unit: str) -> str:
-    """Return a value as an axis shows it; its unit stands below the chart unless it changes the figure."""
+    """Return a value as an axis shows it; its unit stands above the axis unless it changes the figure."""
     if unit == "share":
         return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.0%}"  # noqa: PLR2004 - per cent would be 0
     for least, short in ((1e9, "G"), (1e6, "M"), (1e4, "k")):

@@ -37,7 +37,7 @@ def data(reader: Reader, scrub: Callable[[str], str]) -> Data:
     says = "No gold row is in quarantine."
     if total:
         tables = {table for table, _ in rows}
-        says = f"{words.plural(total, 'gold row')} of {words.plural(len(tables), 'table')} in quarantine"
+        says = f"{words.plural(total, 'gold row')} of {words.plural(len(tables), 'table')} in quarantine."
     return Data(
         rows=total,
         quarantine=tuple(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from framework.spec import Feature
 
 UNKNOWN = "not known"
+JOINT = "\N{NO-BREAK SPACE}"
+"""Between a figure and its unit."""
 THOUSAND, MINUTE, HOUR, DAY = 1_000, 60, 3_600, 86_400
 SCALES = {
     "seconds": ((2 * DAY, DAY, "days"), (2 * HOUR, HOUR, "hours"), (2 * MINUTE, MINUTE, "minutes")),
@@ -49,8 +51,17 @@ def quantity(value: float | None, unit: str) -> str:
         return {0.0: "no", 1.0: "yes"}.get(value, number(value))
     for least, size, larger in SCALES.get(unit, ()):
         if abs(value) >= least:
-            return f"{number(value / size)} {larger}"
-    return f"{number(value)} {unit}".strip()
+            return f"{number(value / size)}{JOINT}{larger}"
+    return f"{number(value)}{JOINT}{unit}" if unit else number(value)
+
+
+def span(low: float | None, high: float | None, unit: str) -> str:
+    """Return a range, with the unit once where both ends have the same."""
+    if low == high:
+        return quantity(low, unit)
+    first, last = quantity(low, unit), quantity(high, unit)
+    figure, joint, its_unit = first.partition(JOINT)
+    return f"{figure if joint and last.endswith(joint + its_unit) else first} to {last}"
 
 
 def percent(value: float | None) -> str:
@@ -58,7 +69,8 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     shown = value * 100
-    return f"{shown:.0f} %" if abs(shown) >= 10 or shown == 0 else f"{shown:.2g} %"  # noqa: PLR2004 - two digits
+    figure = f"{shown:,.0f}" if abs(shown) >= 10 or shown == 0 else f"{shown:.2g}"  # noqa: PLR2004 - two digits
+    return f"{figure}{JOINT}%"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -108,8 +120,7 @@ def reason(found: Mapping[str, object], declared: Mapping[str, Feature]) -> tupl
     value, low, high = (_float(found[part]) for part in ("value", "low", "high"))
     says = about.says if about else spoken(name)
     outside = value is not None and ((low is not None and value < low) or (high is not None and value > high))
-    usual = quantity(low, unit) if low == high else f"{quantity(low, unit)} to {quantity(high, unit)}"
-    return f"{says}: {quantity(value, unit)}, usually {usual}", outside
+    return f"{says}: {quantity(value, unit)}, usually {span(low, high, unit)}", outside
 
 
 def _float(value: object) -> float | None:
