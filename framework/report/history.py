@@ -56,9 +56,9 @@ def history(reader: Reader, model: str, scrub: Callable[[str], str]) -> History:
         model: The model.
         scrub: Takes this machine's folders out of a text.
     """
+    registry = reader.runtime.registry  # before the import: its thread may be importing MLflow at this moment
     from mlflow.exceptions import MlflowException
 
-    registry = reader.runtime.registry
     try:
         versions = registry.versions(model)
         holders = {alias: registry.by_alias(model, alias) for alias in (CHAMPION, CHALLENGER)} if versions else {}

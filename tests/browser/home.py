@@ -202,18 +202,19 @@ def drift(runtime: Runtime, models: list[str]) -> None:
 
 
 def alerts(runtime: Runtime, models: list[str]) -> None:
-    rows = []
-    for number, model in enumerate(models):
-        offer = runtime.plugins.trainers[model]
-        for at in range(8 if number % 3 == 0 else 1 if number % 3 == 1 else 0):
-            rows.append({
-                "alert_id": f"{number:02d}{at:02d}af", "kind": "prediction", "model_name": model,
-                "domain": offer.domain, "use_case": offer.item.spec.use_case,
-                "entity": entity_of(keys(runtime, model, at)) if at else "",
-                "severity": ("warning", "critical", "info")[at % 3], "reason": f"score 0.99 {HOSTILE}",
-                "action": offer.item.spec.action, "model_version": 3, "first_day": DAY - timedelta(days=at),
-                "last_day": DAY, "days": json.dumps([str(DAY)]), "state": "acknowledged" if at == 4 else "open",
-            })  # fmt: skip
+    """Eight alerts about the first model of three, one about the second, none about the third."""
+    about = [(n, model, at) for n, model in enumerate(models) for at in range((8, 1, 0)[n % 3])]
+    rows = [
+        {
+            "alert_id": f"{n:02d}{at:02d}af", "kind": "prediction", "model_name": model,
+            "domain": runtime.plugins.trainers[model].domain, "model_version": 3,
+            "entity": entity_of(keys(runtime, model, at)) if at else "",
+            "severity": ("warning", "critical", "info")[at % 3], "reason": f"score 0.99 {HOSTILE}",
+            "action": runtime.plugins.trainers[model].item.spec.action, "first_day": DAY - timedelta(days=at),
+            "last_day": DAY, "days": json.dumps([str(DAY)]), "state": "acknowledged" if at == 4 else "open",
+        }
+        for n, model, at in about
+    ]  # fmt: skip
     tables.ALERTS.merge(runtime, rows)
 
 
