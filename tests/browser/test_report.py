@@ -20,6 +20,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 SECTIONS = ("attention", "forecasts", "anomalies", "models", "data", "not-run")
 WIDTHS = {390: 844, 1440: 900}
+# One model of each kind, with all that a card can show, and one that has no outcome: axe takes long for each.
+MODELS = (
+    "budget_forecaster", "cost_anomaly_detector", "job_failure_predictor", "query_optimization_recommender",
+    "schema_change_predictor", "tag_recommender", "user_behavior_baseline",
+)  # fmt: skip
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
 
 pytestmark = pytest.mark.slow
@@ -34,6 +39,25 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def few(report_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a few models."""
+    return written(report_home, tmp_path_factory.mktemp("few") / "report.html", models=MODELS)
+
+
+def written(home: Path, file: Path, **settings: Any) -> Path:
+    import mlflow
+
+    from framework.report.page import write_report
+    from tests.browser.home import open_home
+
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    write_report(open_home(home, **settings), file)
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
+    return file
 
 
 class Visit:
@@ -56,9 +80,9 @@ class Visit:
 
 
 @pytest.fixture(params=[(w, s) for w in WIDTHS for s in ("light", "dark")], ids=lambda p: f"{p[0]}-{p[1]}")
-def visit(request: Any, browser: Any, report_home: Path) -> Iterator[Visit]:
+def visit(request: Any, browser: Any, few: Path) -> Iterator[Visit]:
     width, scheme = request.param
-    found = Visit(browser, report_home / "report.html", width, scheme)
+    found = Visit(browser, few, width, scheme)
     yield found
     found.page.close()
 
@@ -67,11 +91,10 @@ def overflow(page: Any) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-def test_it_is_quiet_whole_and_accessible_folded_and_unfolded(visit: Visit, tmp_path: Path) -> None:
+def test_it_is_quiet_whole_and_accessible(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     for section in SECTIONS:
         assert page.locator(f"section#{section} h2").is_visible(), section
-    assert visit.violations() == []
     assert overflow(page) == 0
     page.screenshot(path=tmp_path / "top.png")
     page.evaluate(OPEN_ALL)
@@ -83,10 +106,19 @@ def test_it_is_quiet_whole_and_accessible_folded_and_unfolded(visit: Visit, tmp_
     assert all((tmp_path / name).stat().st_size > 5_000 for name in ("top.png", "card.png"))
 
 
-def test_the_dark_page_is_dark(browser: Any, report_home: Path) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_all_models_fit_too(browser: Any, report_home: Path, width: int) -> None:
+    found = Visit(browser, report_home / "report.html", width, "light")
+    assert overflow(found.page) == 0
+    found.page.evaluate(OPEN_ALL)
+    assert (overflow(found.page), found.said, found.asked) == (0, [], [found.page.url])
+    found.page.close()
+
+
+def test_the_dark_page_is_dark(browser: Any, few: Path) -> None:
     ground = {}
     for scheme in ("light", "dark"):
-        found = Visit(browser, report_home / "report.html", 390, scheme)
+        found = Visit(browser, few, 390, scheme)
         colour = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
         ground[scheme] = sum(int(part) for part in colour.strip("rgb()").split(","))
         found.page.close()
@@ -94,8 +126,8 @@ def test_the_dark_page_is_dark(browser: Any, report_home: Path) -> None:
     assert ground["light"] > 600
 
 
-def test_the_keyboard_reaches_sections_cards_and_tables(browser: Any, report_home: Path) -> None:
-    page = Visit(browser, report_home / "report.html", 390, "light").page
+def test_the_keyboard_reaches_sections_cards_and_tables(browser: Any, few: Path) -> None:
+    page = Visit(browser, few, 390, "light").page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0  # shown once it has the focus
@@ -116,15 +148,7 @@ def test_the_keyboard_reaches_sections_cards_and_tables(browser: Any, report_hom
 
 
 def test_an_empty_home_is_quiet_and_accessible_too(browser: Any, tmp_path: Path) -> None:
-    import mlflow
-
-    from framework.report.page import write_report
-    from tests.browser.home import open_home
-
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    file = write_report(open_home(tmp_path / "home"), tmp_path / "report.html")
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])
+    file = written(tmp_path / "home", tmp_path / "report.html")
     found = Visit(browser, file, 390, "light")
     found.page.evaluate(OPEN_ALL)
     assert found.violations() == []
