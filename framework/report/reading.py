@@ -177,7 +177,7 @@ class Reader:
 
         rows = self._predicted(model, ["target_end"], [("as_of_date", "<=", self.day)])
         end = pc.min(rows["target_end"]).as_py() if rows is not None and rows.num_rows else None
-        return end.date() if end else None
+        return (end - timedelta(microseconds=1)).date() if end else None  # a window ends just before its end
 
     def _predicted(self, model: str, columns: Sequence[str], where: list[Any]) -> pa.Table | None:
         """Read a prediction table with its keys; a column that an older table lacks is NULL."""

@@ -131,11 +131,11 @@ def _timeline(reader: Reader, model: str, answers: Served | None) -> Timeline:
 
 
 def _flagged_says(reader: Reader, counts: Counter[date], entities: int, answers: Served | None) -> str:
-    today = "was not scored" if answers is None else f"flagged {counts.get(reader.day, 0):,}"
+    today = "the newest day was not scored" if answers is None else f"{counts.get(reader.day, 0):,} on the newest day"
     if not counts:
-        return f"Nothing was flagged in the last {TREND_DAYS} days; the newest day {today}."
+        return f"Nothing was flagged in the last {TREND_DAYS} days; {today}."
     busiest = max(counts, key=lambda day: (counts[day], day))
     return (
         f"{words.plural(entities, 'entity', 'entities')} flagged on {words.plural(len(counts), 'day')} of the last "
-        f"{TREND_DAYS}; most on {words.day(busiest)} ({counts[busiest]:,}); the newest day {today}."
+        f"{TREND_DAYS}; most on {words.day(busiest)} ({counts[busiest]:,}); {today}."
     )

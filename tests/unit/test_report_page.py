@@ -260,7 +260,7 @@ def test_before_the_first_outcome_it_says_when_that_will_be(tmp_path):
     runtime = open_home(tmp_path / "home", models=("budget_forecaster", "job_failure_predictor"))
     predictions(runtime, "budget_forecaster")
     report = collect(runtime, DAY)
-    says = "No outcome is known yet: the first label window ends on Wed 4 Nov 2026."
+    says = "No outcome is known yet: the first label window ends on Tue 3 Nov 2026."
     assert [card.model for card in report.models] == ["budget_forecaster", "job_failure_predictor"]
     assert of(report.models, "budget_forecaster").performance_says == says
     assert of(report.models, "job_failure_predictor").performance_says.startswith("No outcome is known: the model")
