@@ -202,6 +202,21 @@ def backtest(
 
 
 @app.command()
+def report(
+    home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Newest day to look at, YYYY-MM-DD.", show_default="newest day of a run")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="report.html in the home")] = None,
+) -> None:  # fmt: skip
+    """Write the report: what needs attention, how the models do, what did not run."""
+    from framework.report.command import run_report
+
+    given = {"home": home, "as_of": as_of, "domains": domains, "models": models, "strict": strict, "config": config}
+    end_with(lambda: run_report(_parsed(given), out))
+
+
+@app.command()
 def promote(
     model: Annotated[str | None, typer.Argument(help="Model whose champion to change here.")] = None,
     to: Annotated[int | None, typer.Option(help="Version to make champion.", show_default="the challenger")] = None,

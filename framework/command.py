@@ -46,7 +46,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     logging.configure(console=sys.stderr.isatty())
     runtime = launch(settings, _name_broken)
     results = _with_progress(runtime, stages, options)
-    from framework.report import closing_table, time_table
+    from framework.closing import closing_table, time_table
 
     out = Console(width=None if sys.stdout.isatty() else 200)
     out.print(closing_table(results, runtime.plugins, runtime.as_of))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from framework.spec import Task
 from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
+from framework.training import plots
 from framework.training.assemble import lookups
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def log(
         mlflow.log_metrics(_metrics(fitted))
         _log_dataset(runtime, data)
         mlflow.log_dict(_notes(trainer, data, fitted), NOTES)
+        for plot, figure in plots.draw(trainer.task, fitted, data.classes):
+            mlflow.log_figure(figure, f"plots/{plot}.png")
         return _log_model(registry, trainer, runtime, data, fitted, tags)
 
 

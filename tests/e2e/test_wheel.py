@@ -53,3 +53,11 @@ def test_the_wheel_asks_for_neither_spark_nor_the_client(wheel: Path) -> None:
     assert needed
     assert not [line for line in needed if "spark" in line or "databricks" in line]
     assert not [name for name in files if name.startswith(("tests/", "jobs/"))]
+
+
+def test_the_wheel_holds_the_report_s_templates(wheel: Path) -> None:
+    folder = "framework/report/templates/"
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)}
+    there = {file.name for file in (ROOT / folder).iterdir()}
+    assert shipped == there >= {"report.html", "style.css"}

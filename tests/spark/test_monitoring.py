@@ -138,8 +138,8 @@ def runtime(spark, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     from framework.stores.local.opening import open_local
 
     gold = tmp_path_factory.mktemp("gold")
-    simulate(gold, scale=0.05, last_day=AS_OF + timedelta(days=1))
-    given = {"gold": str(gold), "home": tmp_path_factory.mktemp("home"), "as_of": AS_OF + timedelta(days=1)}
+    simulate(gold, scale=0.05, last_day=AS_OF)
+    given = {"gold": str(gold), "home": tmp_path_factory.mktemp("home"), "as_of": AS_OF}
     opened = open_local(
         Settings.parse(given | {"models": MODELS}, "test"), discover(strict=True, extra={"planted": Planted()})
     )

@@ -40,6 +40,7 @@ def text_of(output):
         ("train", RUN_OPTIONS),
         ("score", RUN_OPTIONS),
         ("models", ("--domains", "--strict", "--cards")),
+        ("report", ("--home", "--as-of", "--domains", "--models", "--config", "--out")),
         ("plugins", ("--strict",)),
     ],
 )
@@ -52,7 +53,7 @@ def test_help_mentions_every_option(command, options):
 
 def test_help_lists_the_commands():
     text = text_of(call("--help").output)
-    for command in ("run", "features", "train", "score", "snapshot", "models", "plugins"):
+    for command in ("run", "features", "train", "score", "snapshot", "models", "report", "plugins"):
         assert f" {command} " in text
 
 
@@ -176,7 +177,8 @@ sys.meta_path.insert(0, Blocker())
 import framework
 import framework.cli, framework.command, framework.config, framework.errors, framework.formulas
 import framework.plugins, framework.results, framework.spec
-import framework.features, framework.scoring, framework.training, framework.report, framework.stores.frames
+import framework.features, framework.scoring, framework.training, framework.stores.frames
+import framework.closing, framework.report.command, framework.report.collect, framework.training.plots
 plugins = framework.plugins.discover(strict=True)
 assert plugins.trainers
 """

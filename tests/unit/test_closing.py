@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from framework.catalog import card, write_cards
+from framework.closing import closing_table, time_table
 from framework.plugins import discover, hookimpl
-from framework.report import closing_table, time_table
 from framework.results import Status, UnitResult
 from framework.spec import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, days
 from framework.training import RegressionTrainer
