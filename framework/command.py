@@ -39,6 +39,7 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     from framework import logging
     from framework.config import load_settings
     from framework.launch import launch
+    from framework.pipeline import STAGES
 
     began = time.perf_counter()
     given = {k: v for k, v in options.items() if k not in ("config", *_NO_SETTINGS)}
@@ -51,6 +52,11 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     out = Console(width=None if sys.stdout.isatty() else 200)
     out.print(closing_table(results, runtime.plugins, runtime.as_of))
     out.print(time_table(results, time.perf_counter() - began))
+    if set(STAGES) <= set(stages):
+        from framework.report.command import FILE
+        from framework.report.page import write_report
+
+        out.print(f"Report: {write_report(runtime, settings.home.expanduser() / FILE)}", soft_wrap=True)
     failures = [r for r in results if r.status == "failed"]
     if failures:
         words = shlex.join(w for w in arguments if w != "--resume")

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.tables import entity_of
+from framework.monitoring.table import entity_of
 from framework.spec import Task
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from framework.clock import midnight
-from framework.monitoring.tables import OUTCOMES, entity_of
+from framework.monitoring.table import entity_of
+from framework.monitoring.tables import OUTCOMES
 from framework.spec import Task
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.tables import entity_of
+from framework.monitoring.table import entity_of
 from framework.report import words
 from framework.report.facts import Alert, Answer, Attention, Domain
 from framework.report.reading import TREND_DAYS, keys_of, of

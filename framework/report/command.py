@@ -33,7 +33,7 @@ def run_report(options: Mapping[str, Any], out: Path | None) -> int:
     settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
     plugins = discover(strict=settings.strict)
     plugins.select_models(settings.domains, settings.models)  # an unknown name opens nothing
-    runtime = open_runtime(settings, plugins)
+    runtime = open_runtime(settings, plugins, engines=False)
     file = out or settings.home.expanduser() / FILE
     written = write_report(runtime, file, newest_day(runtime, settings.as_of))
     sys.stdout.write(f"{written}\n")

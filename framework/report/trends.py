@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.tables import entity_of
+from framework.monitoring.table import entity_of
 from framework.registry import CHAMPION
 from framework.report import words
 from framework.report.attention import answer_says, entity_key

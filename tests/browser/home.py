@@ -16,7 +16,7 @@ from framework.clock import Clock, midnight
 from framework.config import Settings
 from framework.conform import KNOWN_AT
 from framework.monitoring import tables
-from framework.monitoring.tables import entity_of
+from framework.monitoring.table import entity_of
 from framework.plugins import discover
 from framework.quarantine import QUARANTINE
 from framework.registry import CHALLENGER, CHAMPION, ModelRegistry
