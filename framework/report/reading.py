@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from framework.monitoring.table import MonitorTable
     from framework.runtime import Runtime
     from framework.spec import Feature, ModelSpec, TableSpec
 
@@ -197,7 +198,7 @@ class Reader:
         return [("as_of_date", ">=", first), ("as_of_date", "<=", self.day)]
 
     def _mine(
-        self, table: tables.MonitorTable, where: Sequence[tuple[str, str, Any]], columns: Sequence[str] | None = None
+        self, table: MonitorTable, where: Sequence[tuple[str, str, Any]], columns: Sequence[str] | None = None
     ) -> Rows:
         """Read a monitoring table's rows about the models of the report, by day where there is one."""
         known = set(self.models)

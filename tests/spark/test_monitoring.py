@@ -204,7 +204,7 @@ def test_each_settled_prediction_has_its_outcome_and_no_other_has(runtime: Runti
         elif model == "how_well":
             assert row.outcome == (("bad", "poor", "well")[truth.loc[at, "label"]] == row.label_name)
         else:
-            assert row.outcome == truth.loc[at, row.label_name]
+            assert row.outcome == float(truth.loc[at, row.label_name])
 
 
 def test_the_baseline_is_what_training_knew(runtime: Runtime, written: pd.DataFrame):
