@@ -148,7 +148,8 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         if frame is None and said.empty:
             return None
         # What a person said of an alert stands before what the gold layer says of its day.
-        events = said if frame is None else pd.concat([said, runtime.collect(frame.select(*keys, EVENT)).to_pandas()])
+        parts = [said] if frame is None else [said, runtime.collect(frame.select(*keys, EVENT)).to_pandas()]
+        events = pd.concat([part for part in parts if len(part)] or parts[:1])
         for key in keys:
             events[key] = events[key].astype(rows[key].dtype)
         found = rows[keys].merge(events.drop_duplicates(keys), on=keys, how="left")[EVENT]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, mean_absolute_error
 
 from domains.gold.simulator import simulate
@@ -288,3 +291,25 @@ def test_a_verdict_of_a_person_counts_as_an_event(runtime: Runtime, written: pd.
     assert OUTCOMES.read(runtime, where)["outcome"].to_pylist() == [1.0]
     close(runtime, "feedbeef", "noise")
     assert join_outcomes(runtime, "odd_days", AS_OF) == 1
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(order=st.permutations([0, 2, 4, 6]), again=st.lists(st.sampled_from([0, 2, 4, 6]), max_size=3))
+def test_days_scored_in_any_order_and_again_give_the_same_table(runtime: Runtime, order: list[int], again: list[int]):
+    """A backfill from the newest day to the oldest ends where a daily schedule would have."""
+    name = "main.health_monitor.unwell_predictions"
+    wanted = [TRAINED + timedelta(days=n) for n in (0, 2, 4, 6)]
+    key = ["workspace_id", "job_id", "as_of_date", "model_version"]
+
+    def rows() -> pd.DataFrame:
+        found = runtime.tables.read(name, where=[("as_of_date", "in", wanted)]).to_pandas()
+        found["reasons"] = found["reasons"].map(str)
+        return found.drop(columns=["scored_at", "scoring_run_id"]).sort_values(key, ignore_index=True)
+
+    expected = rows()
+    everything = runtime.tables.read(name)
+    shutil.rmtree(runtime.tables.path(name))
+    for number in [*order, *again]:
+        scorer("unwell")().score(runtime, TRAINED + timedelta(days=number))
+    pd.testing.assert_frame_equal(rows(), expected)
+    runtime.tables.merge(name, everything, keys=key)
