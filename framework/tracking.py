@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.monitoring.reference import log_reference
 from framework.spec import Task
 from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
@@ -65,6 +66,7 @@ def log(
         mlflow.log_metrics(_metrics(fitted))
         _log_dataset(runtime, data)
         mlflow.log_dict(_notes(data, fitted), "training.json")
+        log_reference(trainer, runtime, data, fitted)
         return _log_model(registry, trainer, runtime, data, fitted, tags)
 
 

@@ -1,0 +1,282 @@
+"""Sketches of columns: the buckets that values are counted in, and how far two counts lie apart.
+
+A number's buckets are the points of its training quantiles and the gaps between them, so that a value which many
+rows share has a bucket of its own. The population stability index (PSI) is taken over *bins*, runs of buckets that
+hold about the same share of training rows; the Kolmogorov-Smirnov distance over all buckets. Days of one entity hang
+together, so what a count weighs is the number of its entities, not of its rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    import numpy as np
+
+QUANTILES = 101
+CATEGORIES = 50
+MAX_BINS = 10
+ENTITIES_PER_BIN = 10
+"""Fewer would make PSI noisier than the change that it is to show."""
+HASH_LENGTH = 12
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Sketch:
+    """How training's values of one column are spread.
+
+    Args:
+        kind: ``number`` or ``text``.
+        points: Of numbers: values between and on which rows are counted, ascending.
+        categories: Of text: hashes of the most frequent values, most frequent first; names of people and jobs
+            have no business in an artefact.
+        cuts: First bucket of each bin but the first.
+        counts: Training rows per bucket.
+        missing: Training rows without a value.
+        entities: Distinct entities of the training rows.
+    """
+
+    kind: Literal["number", "text"]
+    points: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    cuts: tuple[int, ...]
+    counts: tuple[int, ...]
+    missing: int
+    entities: int
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any]) -> Sketch:
+        """Return a sketch from its JSON form, which is ``dataclasses.asdict``."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
+
+    @property
+    def constant(self) -> bool:
+        """Whether training knew one value only."""
+        return len(self.points) + len(self.categories) == 1 and (self.kind == "number" or self.counts[-1] == 0)
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return len(self.cuts) + 1
+
+    @property
+    def values(self) -> int:
+        """Training rows that have a value."""
+        return sum(self.counts)
+
+    @property
+    def missing_rate(self) -> float:
+        """Share of training rows without a value."""
+        return self.missing / max(self.missing + self.values, 1)
+
+    def bucket(self, values: np.ndarray) -> np.ndarray:
+        """Return each value's bucket; -1 where there is none.
+
+        Args:
+            values: Floats with NaN for a missing one, or strings with ``None``.
+        """
+        import numpy as np
+
+        if self.kind == "number":
+            points = np.asarray(self.points)
+            found = np.searchsorted(points, values, side="left") + np.searchsorted(points, values, side="right")
+            return np.where(np.isnan(values), -1, found)
+        place = {name: at for at, name in enumerate(self.categories)}
+        known = [-1 if v is None else place.get(hashed(v), len(place)) for v in values]
+        return np.array(known, dtype=np.int64)
+
+    def binned(self, counts: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Return counts per bin from counts per bucket."""
+        import numpy as np
+
+        return np.add.reduceat(np.asarray(counts, dtype=float), [0, *self.cuts])
+
+    def against(self, counts: np.ndarray) -> Sketch:
+        """Return the sketch of all rows but those counted; what a week of training itself is compared with."""
+        left = [have - int(taken) for have, taken in zip(self.counts, counts, strict=True)]
+        return dataclasses.replace(self, counts=tuple(left))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """Rows of one column, counted in the buckets of a sketch.
+
+    Args:
+        counts: ``(buckets,)`` rows with a value.
+        missing: Rows without one.
+        entities: Distinct entities of all rows.
+        daily: By day, where it was asked for: rows per bucket, missing rows, and the sum of finite values.
+    """
+
+    counts: np.ndarray
+    missing: int
+    entities: int
+    daily: dict[date, tuple[np.ndarray, int, float]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def values(self) -> int:
+        """Rows that have a value."""
+        return int(self.counts.sum())
+
+    @property
+    def rows(self) -> int:
+        """Rows."""
+        return self.values + self.missing
+
+    @property
+    def missing_rate(self) -> float:
+        """Share of rows without a value; 0 if there are no rows."""
+        return self.missing / self.rows if self.rows else 0.0
+
+
+def hashed(value: str) -> str:
+    """Return what stands for a category."""
+    return hashlib.sha256(value.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def sketch_numbers(values: np.ndarray, entities: int, points: Sequence[float] | None = None) -> Sketch:
+    """Return the sketch of numbers.
+
+    Args:
+        values: Training values, NaN where one is missing; infinite ones count, but are no point.
+        entities: Distinct entities of the rows.
+        points: The values themselves, where they are codes of a few classes; each is a bin then.
+    """
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    if points is not None:
+        chosen = tuple(float(p) for p in points)
+    elif len(finite):
+        steps = np.linspace(0.0, 1.0, QUANTILES)
+        chosen = tuple(float(p) for p in np.unique(np.quantile(finite, steps, method="inverted_cdf")))
+    else:
+        chosen = ()
+    bare = Sketch(kind="number", points=chosen, cuts=(), counts=(0,) * (2 * len(chosen) + 1), missing=0, entities=0)
+    cuts = tuple(2 * at for at in range(1, len(chosen))) if points is not None else None
+    return _filled(bare, values, entities, cuts)
+
+
+def sketch_text(values: np.ndarray, entities: int) -> Sketch:
+    """Return the sketch of strings; ``None`` is a missing one."""
+    from collections import Counter
+
+    frequent = Counter(hashed(v) for v in values if v is not None)
+    names = sorted(frequent, key=lambda name: (-frequent[name], name))[:CATEGORIES]
+    bare = Sketch(kind="text", categories=tuple(names), cuts=(), counts=(0,) * (len(names) + 1), missing=0, entities=0)
+    return _filled(bare, values, entities, None)
+
+
+def _filled(bare: Sketch, values: np.ndarray, entities: int, cuts: tuple[int, ...] | None) -> Sketch:
+    import numpy as np
+
+    counts = np.bincount(bare.bucket(values) + 1, minlength=len(bare.counts) + 1)
+    full = dataclasses.replace(
+        bare, counts=tuple(int(c) for c in counts[1:]), missing=int(counts[0]), entities=entities
+    )
+    if cuts is None and full.constant and full.kind == "number":
+        cuts = (1, 2)  # below, on and above the only value: otherwise no change of it could be seen
+    if cuts is None:
+        cuts = _cuts(full.counts, max(2, min(MAX_BINS, entities // ENTITIES_PER_BIN)))
+    return dataclasses.replace(full, cuts=cuts)
+
+
+def _cuts(counts: Sequence[int], bins: int) -> tuple[int, ...]:
+    """Return where to cut buckets so that each bin holds about the same share; a heavy bucket stays whole."""
+    share = sum(counts) / bins
+    cuts: list[int] = []
+    passed = inside = 0
+    due = 1
+    for at, count in enumerate(counts):
+        passed, inside = passed + count, inside + count
+        if inside and passed >= due * share and inside >= share / 2 and at + 1 < len(counts):
+            cuts.append(at + 1)
+            inside, due = 0, int(passed / share) + 1
+    if len(cuts) > 1 and inside < share / 2:
+        cuts.pop()
+    return tuple(cuts)
+
+
+def psi(now: np.ndarray, before: np.ndarray, entities_now: int, entities_before: int) -> float | None:
+    """Return the population stability index of two counts.
+
+    A bin that one side leaves empty counts as if half an entity were in it: with few entities an empty bin means
+    little, with many it means a lot.
+
+    Args:
+        now: ``(bins,)`` rows.
+        before: ``(bins,)`` rows.
+        entities_now: Entities behind ``now``.
+        entities_before: Entities behind ``before``.
+
+    Returns:
+        The index, or ``None`` if a side holds nothing.
+    """
+    import numpy as np
+
+    if not now.sum() or not before.sum():
+        return None
+    p, q = _smooth(now, entities_now), _smooth(before, entities_before)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def _smooth(counts: np.ndarray, entities: int) -> np.ndarray:
+    weight = max(1.0, min(float(entities), float(counts.sum())))
+    smoothed: np.ndarray = (counts / counts.sum() * weight + 0.5) / (weight + 0.5 * len(counts))
+    return smoothed
+
+
+def psi_noise(bins: int, entities_now: int, entities_before: int) -> float:
+    """Return the PSI to expect if nothing changed and each entity were drawn anew; infinite without entities."""
+    if not entities_now or not entities_before:
+        return math.inf
+    return (bins - 1) * (1 / entities_now + 1 / entities_before)
+
+
+def ks(now: np.ndarray, before: np.ndarray) -> float | None:
+    """Return the Kolmogorov-Smirnov distance of two counts over the same buckets; ``None`` if a side is empty."""
+    import numpy as np
+
+    if not now.sum() or not before.sum():
+        return None
+    return float(np.abs(np.cumsum(now) / now.sum() - np.cumsum(before) / before.sum()).max())
+
+
+def ks_p(distance: float, entities_now: int, entities_before: int) -> float:
+    """Return the asymptotic p-value of a two-sample Kolmogorov-Smirnov distance, entities counting as the sample."""
+    from scipy.special import kolmogorov
+
+    size = entities_now * entities_before / max(entities_now + entities_before, 1)
+    return float(kolmogorov(math.sqrt(size) * distance))
+
+
+def chi_square_p(now: np.ndarray, before: np.ndarray, entities_now: int, entities_before: int) -> float | None:
+    """Return the p-value of a chi-square test that two counts share one distribution, entities being the sample."""
+    import numpy as np
+    from scipy.special import chdtrc
+
+    if not now.sum() or not before.sum():
+        return None
+    observed = np.stack([now / now.sum() * entities_now, before / before.sum() * entities_before])
+    observed = observed[:, observed.sum(axis=0) > 0]
+    expected = observed.sum(axis=1, keepdims=True) * observed.sum(axis=0, keepdims=True) / observed.sum()
+    if observed.shape[1] < 2:  # noqa: PLR2004 - one class on both sides
+        return 1.0
+    return float(chdtrc(observed.shape[1] - 1, ((observed - expected) ** 2 / expected).sum()))
+
+
+def median(sketch: Sketch, counts: np.ndarray) -> float | None:
+    """Return the median of counted numbers, as near as the sketch's points tell it; ``None`` if there are none."""
+    import numpy as np
+
+    if sketch.kind != "number" or not counts.sum() or not sketch.points:
+        return None
+    at = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
+    low, high = sketch.points[max((at - 1) // 2, 0)], sketch.points[min(at // 2, len(sketch.points) - 1)]
+    return (low + high) / 2
