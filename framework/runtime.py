@@ -60,6 +60,8 @@ class Runtime:
     run_id: str
     audited: dict[str, date] = dataclasses.field(default_factory=dict)
     """Feature tables whose as-of audit passed in this run."""
+    counted: dict[tuple[str, date], dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """What drift counted in this run, by feature table and day."""
 
     @cached_property
     def spark(self) -> SparkSession:

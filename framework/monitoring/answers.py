@@ -137,7 +137,7 @@ def _codes(task: Task, data: TrainingData) -> Sequence[float] | None:
 
 def measure(task: Task, counted: Counted) -> int | None:
     """Return the bucket whose daily share is followed, where a mean of codes means nothing: the commonest class."""
-    return int(counted.counts.argmax()) if task is Task.MULTICLASS and counted.values else None
+    return int(counted.counts.argmax()) if task is Task.MULTICLASS and counted.filled else None
 
 
 def daily_means(counted: Counted, bucket: int | None) -> dict[Any, tuple[float, int]]:
@@ -156,7 +156,8 @@ def spread(counted: Counted, bucket: int | None) -> dict[str, Any]:
     means = np.array([mean for mean, _ in daily_means(counted, bucket).values()])
     if not len(means):
         return {"bucket": bucket, "mean": None, "sd_days": None, "sd_weeks": None, "days": 0}
-    weeks = np.convolve(means, np.full(WINDOW_DAYS, 1 / WINDOW_DAYS), mode="valid") if len(means) >= WINDOW_DAYS else []
+    whole = len(means) >= WINDOW_DAYS
+    weeks = np.convolve(means, np.full(WINDOW_DAYS, 1 / WINDOW_DAYS), mode="valid") if whole else means[:0]
     return {
         "bucket": bucket,
         "mean": float(means.mean()),

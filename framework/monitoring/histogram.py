@@ -53,7 +53,8 @@ class Sketch:
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Sketch:
         """Return a sketch from its JSON form, which is ``dataclasses.asdict``."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
+        parts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        return cls(**parts)
 
     @property
     def constant(self) -> bool:
@@ -66,14 +67,14 @@ class Sketch:
         return len(self.cuts) + 1
 
     @property
-    def values(self) -> int:
+    def filled(self) -> int:
         """Training rows that have a value."""
         return sum(self.counts)
 
     @property
     def missing_rate(self) -> float:
         """Share of training rows without a value."""
-        return self.missing / max(self.missing + self.values, 1)
+        return self.missing / max(self.missing + self.filled, 1)
 
     def bucket(self, values: np.ndarray) -> np.ndarray:
         """Return each value's bucket; -1 where there is none.
@@ -120,14 +121,14 @@ class Counted:
     daily: dict[date, tuple[np.ndarray, int, float]] = dataclasses.field(default_factory=dict)
 
     @property
-    def values(self) -> int:
+    def filled(self) -> int:
         """Rows that have a value."""
         return int(self.counts.sum())
 
     @property
     def rows(self) -> int:
         """Rows."""
-        return self.values + self.missing
+        return self.filled + self.missing
 
     @property
     def missing_rate(self) -> float:

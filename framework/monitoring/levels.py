@@ -1,4 +1,4 @@
-"""When a difference is a finding: larger than the bands, than what is usual, and than what chance makes of few entities."""
+"""When a difference is a finding: beyond the bands, beyond what is usual, beyond what chance makes of few entities."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 WATCH = 0.1
 DRIFT = 0.25
 """Bands of PSI, and of a shift in the share of missing values or of new categories."""
-MARGIN = 2.0
-"""How many times what is usual a week must differ: the held-back weeks are few, and later ones reach further."""
+WATCH_MARGIN = 2.0
+MARGIN = 3.0
+"""How many times what is usual a week must differ: the held-back weeks are few, and later ones reach further. Twice
+is what simulated quarters without a change do on about two features of thirty, three times on fewer than one a month."""
 SIGMAS = 3.0
 ENOUGH = 20
 """Values that should have come before their absence means anything."""
 SIGNIFICANT = 0.05
 
 NONE, WATCHED, DRIFTED, TOO_LITTLE = "none", "watch", "drift", "too_little"
-_ORDER = (TOO_LITTLE, NONE, WATCHED, DRIFTED)
+_ORDER = (NONE, TOO_LITTLE, WATCHED, DRIFTED)
 
 
 def column_row(
@@ -45,13 +47,13 @@ def column_row(
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
     index = psi(sketch.binned(counted.counts), sketch.binned(sketch.counts), counted.entities, sketch.entities)
     distance = ks(counted.counts, np.asarray(sketch.counts)) if sketch.kind == "number" else None
-    new = new_share(sketch, counted.counts) if sketch.kind == "text" and counted.values else None
+    new = new_share(sketch, counted.counts) if sketch.kind == "text" and counted.filled else None
     findings = [
         psi_finding(index, usual, sketch, counted),
         _missing_finding(usual, sketch, counted),
         _new_finding(new, usual, counted),
     ]
-    level, what = max(findings, key=lambda found: _ORDER.index(found[0]))
+    level, what = max(findings, key=lambda found: _ORDER.index(found[0]))  # the first of equals: PSI
     if level in (WATCHED, DRIFTED):
         told = [says for found, says in findings if says and found in (WATCHED, DRIFTED)]
         what = f"{name}: " + "; ".join([*_medians(sketch, counted, unit), *told])
@@ -74,14 +76,14 @@ def corrected(p: float, tests: int) -> float:
     return min(1.0, p * max(tests, 1))
 
 
-def bound(usual: Usual, sketch: Sketch, counted: Counted) -> float:
+def bound(usual: Usual, sketch: Sketch, counted: Counted, margin: float = MARGIN) -> float:
     """Return the PSI that means nothing yet: what weeks here usually reach, and what few entities make by chance."""
-    return max(MARGIN * usual.psi, noise(sketch, counted))
+    return max(margin * usual.psi, noise(sketch, counted))
 
 
 def noise(sketch: Sketch, counted: Counted) -> float:
     """Return the PSI to expect from as many entities if nothing changed; those without a value count for nothing."""
-    now, before = min(counted.entities, counted.values), min(sketch.entities, sketch.values)
+    now, before = min(counted.entities, counted.filled), min(sketch.entities, sketch.filled)
     return psi_noise(sketch.bins, now, before)
 
 
@@ -89,11 +91,10 @@ def psi_finding(index: float | None, usual: Usual, sketch: Sketch, counted: Coun
     """Return level and sentence of a PSI."""
     if index is None:
         return TOO_LITTLE, "no rows" if not counted.rows else ""
-    least = bound(usual, sketch, counted)
     up_to = f"PSI {index:.2f}; usual up to {usual.psi:.2f}" if usual.weeks else f"PSI {index:.2f}"
-    if index > max(DRIFT, least):
+    if index > max(DRIFT, bound(usual, sketch, counted)):
         return DRIFTED, up_to
-    if index > max(WATCH, least):
+    if index > max(WATCH, bound(usual, sketch, counted, WATCH_MARGIN)):
         return WATCHED, up_to
     if noise(sketch, counted) > DRIFT:
         return TOO_LITTLE, f"{counted.entities} entities are too few to tell"
@@ -104,7 +105,7 @@ def _missing_finding(usual: Usual, sketch: Sketch, counted: Counted) -> tuple[st
     if not counted.rows:
         return TOO_LITTLE, ""
     rate, text = counted.missing_rate, f"missing {sketch.missing_rate:.0%} -> {counted.missing_rate:.0%}"
-    if not counted.values:
+    if not counted.filled:
         expected = counted.rows * (1 - usual.missing_high)
         return (DRIFTED, f"it vanished: {text}") if expected >= ENOUGH else (TOO_LITTLE, "no value")
     outside = max(rate - usual.missing_high, usual.missing_low - rate)

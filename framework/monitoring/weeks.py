@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from framework.monitoring.counting import days_of
@@ -148,7 +147,7 @@ def new_share(sketch: Sketch, counts: np.ndarray) -> float:
     """Return the share of values that training never saw; what was too rare to be kept is taken off."""
     if sketch.kind != "text" or not counts.sum():
         return 0.0
-    rare = sketch.counts[-1] / max(sketch.values, 1)
+    rare = sketch.counts[-1] / max(sketch.filled, 1)
     return max(0.0, float(counts[-1] / counts.sum()) - rare)
 
 

@@ -94,6 +94,21 @@ def count(frame: Frame) -> int:
     return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type]
 
 
+def newest(frame: Frame, column: str) -> Any:
+    """Return the largest value of a column; ``None`` if there are no rows."""
+    if is_spark(frame):
+        from pyspark.sql import functions as F
+
+        spark: DataFrame = frame  # type: ignore[assignment]
+        row: Any = spark.agg(F.max(column)).first()
+        return row[0]
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    table: pa.Table = frame
+    return pc.max(table[column]).as_py()
+
+
 def _pandas(frame: Frame) -> pd.DataFrame:
     to_pandas = getattr(frame, "to_pandas", None)
     return to_pandas() if to_pandas is not None else frame  # type: ignore[return-value]
