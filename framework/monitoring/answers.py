@@ -71,7 +71,11 @@ def answers_of(
         one.key: {
             "entry": one.key if one.key != PREDICTION else None,
             "sketch": dataclasses.asdict(one.sketch),
-            "usual": dataclasses.asdict(weeks.usual(one.sketch, counted[one.key])),
+            # A new version has answered for a day or two only, which may be a weekend: so for windows of any length.
+            "usual": [
+                dataclasses.asdict(weeks.usual(one.sketch, counted[one.key], width))
+                for width in range(1, WINDOW_DAYS + 1)
+            ],
             **spread(counted[one.key], measure(trainer.task, counted[one.key])),
         }
         for one in columns
@@ -150,21 +154,15 @@ def daily_means(counted: Counted, bucket: int | None) -> dict[Any, tuple[float, 
 
 
 def spread(counted: Counted, bucket: int | None) -> dict[str, Any]:
-    """Return mean and spread of the daily means, and the spread of the means of rolling weeks."""
+    """Return the mean of the daily means, and the spread of the means of one day, two days, up to a week."""
     import numpy as np
 
     means = np.array([mean for mean, _ in daily_means(counted, bucket).values()])
-    if not len(means):
-        return {"bucket": bucket, "mean": None, "sd_days": None, "sd_weeks": None, "days": 0}
-    whole = len(means) >= WINDOW_DAYS
-    weeks = np.convolve(means, np.full(WINDOW_DAYS, 1 / WINDOW_DAYS), mode="valid") if whole else means[:0]
-    return {
-        "bucket": bucket,
-        "mean": float(means.mean()),
-        "sd_days": float(means.std(ddof=1)) if len(means) > 1 else None,
-        "sd_weeks": float(np.std(weeks, ddof=1)) if len(weeks) > 1 else None,
-        "days": len(means),
-    }
+    found: list[float | None] = []
+    for width in range(1, WINDOW_DAYS + 1):
+        windows = np.convolve(means, np.full(width, 1 / width), mode="valid") if len(means) >= width else means[:0]
+        found.append(float(windows.std(ddof=1)) if len(windows) > 1 else None)
+    return {"bucket": bucket, "mean": float(means.mean()) if len(means) else None, "sd": found, "days": len(means)}
 
 
 def _band(answered: pa.Table, time: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from framework.clock import midnight
 from framework.monitoring import levels
 from framework.monitoring.answers import FLAG, PREDICTION
-from framework.monitoring.counting import Column, Where, count_columns
+from framework.monitoring.counting import Column, count_columns
 from framework.monitoring.histogram import Sketch
 from framework.monitoring.population import between
 from framework.monitoring.reference import load_reference
@@ -21,13 +21,14 @@ from framework.spec import Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from framework.monitoring.counting import Where
     from framework.monitoring.histogram import Counted
     from framework.registry import Served
     from framework.runtime import Runtime
     from framework.spec import TableSpec
 
 LABEL_DAYS = 14
-"""Days of predictions whose outcomes are compared; of the newest, the quick cases are known only: so not just a week."""
+"""Days of predictions whose outcomes are compared. Of the newest only the quick cases are known: so not just a week."""
 _FLAGS = Sketch(kind="number", points=(0.0, 1.0), cuts=(2,), counts=(0,) * 5, missing=0, entities=0)
 
 
@@ -189,8 +190,8 @@ def _labels(
         ("as_of_date", ">", newest - timedelta(days=LABEL_DAYS)),
         ("as_of_date", "<=", newest),
     ]
-    frame = runtime.tables.frame(name, columns=["entity", "label_name", "outcome"], where=where)
-    counted = count_columns(frame, columns, keys=["entity"])
+    frame = runtime.tables.frame(name, columns=["entity", "label_name", "as_of_date", "outcome"], where=where)
+    counted = count_columns(frame, columns, keys=["entity"], day="as_of_date")
     task = runtime.plugins.trainers[model].item.task
     return [
         {

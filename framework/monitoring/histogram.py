@@ -76,6 +76,13 @@ class Sketch:
         """Share of training rows without a value."""
         return self.missing / max(self.missing + self.filled, 1)
 
+    @property
+    def array(self) -> np.ndarray:
+        """Training rows per bucket, as an array."""
+        import numpy as np
+
+        return np.asarray(self.counts)
+
     def bucket(self, values: np.ndarray) -> np.ndarray:
         """Return each value's bucket; -1 where there is none.
 

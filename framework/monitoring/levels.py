@@ -17,7 +17,7 @@ DRIFT = 0.25
 WATCH_MARGIN = 2.0
 MARGIN = 3.0
 """How many times what is usual a week must differ: the held-back weeks are few, and later ones reach further. Twice
-is what simulated quarters without a change do on about two features of thirty, three times on fewer than one a month."""
+is what simulated months without a change reach on a feature or two of thirty, three times on less than one."""
 SIGMAS = 3.0
 ENOUGH = 20
 """Values that should have come before their absence means anything."""
@@ -42,11 +42,9 @@ def column_row(
     Returns:
         Columns of the drift table, from ``rows`` to ``says``.
     """
-    import numpy as np
-
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
     index = psi(sketch.binned(counted.counts), sketch.binned(sketch.counts), counted.entities, sketch.entities)
-    distance = ks(counted.counts, np.asarray(sketch.counts)) if sketch.kind == "number" else None
+    distance = ks(counted.counts, sketch.array) if sketch.kind == "number" else None
     new = new_share(sketch, counted.counts) if sketch.kind == "text" and counted.filled else None
     findings = [
         psi_finding(index, usual, sketch, counted),
@@ -129,9 +127,7 @@ def _share_level(outside: float, before: float, entities: int) -> str:
 
 def _medians(sketch: Sketch, counted: Counted, unit: str) -> list[str]:
     """Return the sentence's part on medians, where both sides have one and they differ."""
-    import numpy as np
-
-    before, now = median(sketch, np.asarray(sketch.counts)), median(sketch, counted.counts)
+    before, now = median(sketch, sketch.array), median(sketch, counted.counts)
     if before is None or now is None or before == now:
         return []
     return [f"median {before:.3g} -> {now:.3g} {unit}".rstrip()]

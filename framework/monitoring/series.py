@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SHIFT = 2.0
 """Standard deviations of daily means that the mean of the window must be away."""
-WEEK_SHIFT = 3.0
-"""Standard deviations of weekly means that it must be away as well: chance moves these out of two too often."""
+WINDOW_SHIFT = 3.0
+"""Standard deviations of the means of such windows that it must be away as well: chance exceeds two too often."""
 
 
 def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int) -> dict[str, Any]:
@@ -46,33 +46,22 @@ def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, te
         name: Output.
         tests: Tests of the model, by which the p-value is corrected.
     """
+    days = min(max(len(counted.daily), 1), WINDOW_DAYS)
+    stored = {**stored, "usual": stored["usual"][days - 1], "sd_window": stored["sd"][days - 1]}
     row = column_row(stored, counted, name=name, tests=tests)
-    shift, weekly, mean = _shift(stored, counted)
-    row["shift"] = shift
-    if row["level"] == DRIFTED or shift is None or row["psi"] is None:
-        return row
-    sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
-    far = abs(shift) > SHIFT and weekly is not None and abs(weekly) > WEEK_SHIFT
-    if far and row["psi"] > max(WATCH, bound(usual, sketch, counted)):
-        what = "mean" if stored["bucket"] is None else "share of the commonest class"
-        row["level"] = DRIFTED
-        row["says"] = (
-            f"{name}: {what} {stored['mean']:.3g} -> {mean:.3g}, {shift:+.1f} standard deviations; PSI {row['psi']:.2f}"
-        )
-    return row
-
-
-def _shift(stored: Mapping[str, Any], counted: Counted) -> tuple[float | None, float | None, float]:
-    """Return how far the window's mean lies away in deviations of daily and of weekly means, and that mean."""
     means = [mean for mean, _ in daily_means(counted, stored["bucket"]).values()]
-    if not means or not stored["sd_days"]:
-        return None, None, 0.0
+    if not means or not stored["sd"][0] or row["psi"] is None:
+        return row
     mean = sum(means) / len(means)
     away = mean - stored["mean"]
-    # Fewer days than a week are as unsteady as their number says.
-    steady = stored["sd_weeks"] and max(stored["sd_weeks"], stored["sd_days"] / WINDOW_DAYS**0.5)
-    weekly = away / (steady * (WINDOW_DAYS / len(means)) ** 0.5) if steady else None
-    return away / stored["sd_days"], weekly, mean
+    row["shift"] = away / stored["sd"][0]
+    sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
+    far = abs(row["shift"]) > SHIFT and bool(stored["sd_window"]) and abs(away) > WINDOW_SHIFT * stored["sd_window"]
+    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted)):
+        what = "mean" if stored["bucket"] is None else "share of the commonest class"
+        says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
+        row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
+    return row
 
 
 def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int, classes: bool) -> dict[str, Any]:
@@ -83,19 +72,17 @@ def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: 
 
     Args:
         stored: The label's entry of the reference.
-        counted: The outcomes that are known.
+        counted: The outcomes that are known, by day; under a week of them tells too little.
         name: Label or class.
         tests: Tests of the model, by which the p-value is corrected.
         classes: Whether the label is 0/1: a chi-square test stands in for Kolmogorov-Smirnov.
     """
-    import numpy as np
-
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
-    now, before = counted.counts, np.asarray(sketch.counts)
+    now, before = counted.counts, sketch.array
     index = psi(sketch.binned(now), sketch.binned(before), counted.entities, sketch.entities)
     distance = ks(now, before)
     row = {"rows": counted.rows, "psi": index, "psi_usual": usual.psi if usual.weeks else None, "ks": distance}
-    if distance is None or index is None:
+    if distance is None or index is None or len(counted.daily) < WINDOW_DAYS:
         return {**row, "level": TOO_LITTLE, "says": ""}
     found = (
         chi_square_p(sketch.binned(now), sketch.binned(before), counted.entities, sketch.entities)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING
 
 from framework.monitoring.counting import days_of
 from framework.monitoring.histogram import ks, psi
@@ -49,19 +50,19 @@ class Weeks:
     """Rows told apart in training and held back, and the rolling weeks of the latter.
 
     Args:
+        day: ``(rows,)`` day of each row.
+        entity: ``(rows,)`` code of each row's entity.
         training: ``(rows,)`` mask of the training days.
         held_back: ``(rows,)`` mask of the days that weeks are made of.
-        training_entities: Distinct entities of the training days.
         days: Calendar days of the weeks, ascending.
-        entities: Distinct entities of each week.
         inside: Whether the weeks are training days themselves, for lack of others.
     """
 
+    day: np.ndarray
+    entity: np.ndarray
     training: np.ndarray
     held_back: np.ndarray
-    training_entities: int
     days: tuple[date, ...]
-    entities: tuple[int, ...]
     inside: bool
 
     @classmethod
@@ -77,37 +78,32 @@ class Weeks:
         import numpy as np
 
         day = days_of(rows[time]).to_numpy().astype("datetime64[D]")
-        entity = _codes(rows, keys)
         cut = np.datetime64(train_end, "D")
         training, after = day <= cut, day > cut
         inside = not after.any() or int((day.max() - cut).astype(int)) < WINDOW_DAYS
         held_back = (day > cut - np.timedelta64(LATE_DAYS, "D")) & training if inside else after
-        first, last = (day[held_back].min(), day[held_back].max()) if held_back.any() else (cut, cut)
-        days = tuple(np.arange(first, last + np.timedelta64(1, "D")).tolist())
-        entities = []
-        for at in range(len(days) - WINDOW_DAYS + 1):
-            low = first + np.timedelta64(at, "D")
-            entities.append(_distinct(entity[(day >= low) & (day < low + np.timedelta64(WINDOW_DAYS, "D"))]))
-        return cls(
-            training=training,
-            held_back=held_back,
-            training_entities=_distinct(entity[training]),
-            days=days,
-            entities=tuple(entities),
-            inside=inside,
-        )
+        days: tuple[date, ...] = ()
+        if held_back.any():
+            days = tuple(np.arange(day[held_back].min(), day[held_back].max() + np.timedelta64(1, "D")).tolist())
+        return cls(day=day, entity=_codes(rows, keys), training=training, held_back=held_back, days=days, inside=inside)
 
-    def usual(self, sketch: Sketch, counted: Counted) -> Usual:
+    @functools.cached_property
+    def training_entities(self) -> int:
+        """Distinct entities of the training days."""
+        return _distinct(self.entity[self.training])
+
+    def usual(self, sketch: Sketch, counted: Counted, width: int = WINDOW_DAYS) -> Usual:
         """Return the extremes of one column.
 
         Args:
             sketch: Its training days.
             counted: Its held-back rows, counted by day.
+            width: Days of a window, if not a week.
         """
-        counts, missing = self.windows(counted.daily, len(sketch.counts))
         found: dict[str, list[float]] = {"psi": [0.0], "ks": [0.0], "missing": [sketch.missing_rate], "new": [0.0]}
+        counts, missing = self._windows(counted.daily, len(sketch.counts), width)
         weeks = 0
-        for now, lacking, entities in zip(counts, missing, self.entities, strict=True):
+        for now, lacking, entities in zip(counts, missing, self._entities(width), strict=True):
             rows = now.sum() + lacking
             if not rows:
                 continue
@@ -116,7 +112,7 @@ class Weeks:
             before = sketch.against(now) if self.inside else sketch
             index = psi(sketch.binned(now), sketch.binned(before.counts), entities, sketch.entities)
             found["psi"].append(index or 0.0)
-            found["ks"].append(ks(now, np_array(before.counts)) or 0.0)
+            found["ks"].append(ks(now, before.array) or 0.0)
             found["new"].append(new_share(sketch, now))
         return Usual(
             weeks=weeks,
@@ -127,20 +123,28 @@ class Weeks:
             new=max(found["new"]),
         )
 
-    def windows(self, daily: Mapping[date, tuple[np.ndarray, int, float]], buckets: int) -> tuple[Any, Any]:
-        """Return rows per week and bucket, and missing rows per week."""
+    def _windows(
+        self, daily: Mapping[date, tuple[np.ndarray, int, float]], buckets: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows per window and bucket, and missing rows per window."""
         import numpy as np
 
-        each = np.zeros((len(self.days), buckets + 1), dtype=np.int64)
-        for at, day in enumerate(self.days):
+        passed = np.zeros((len(self.days) + 1, buckets + 1), dtype=np.int64)
+        for at, day in enumerate(self.days, 1):
             if day in daily:
                 counts, missing, _ = daily[day]
-                each[at] = [*counts, missing]
-        if not len(self.entities):
-            return each[:0, :-1], each[:0, -1]
-        passed = np.concatenate([np.zeros((1, buckets + 1), dtype=np.int64), np.cumsum(each, axis=0)])
-        weeks = passed[WINDOW_DAYS:] - passed[:-WINDOW_DAYS]
+                passed[at] = [*counts, missing]
+        passed = np.cumsum(passed, axis=0)
+        weeks = passed[width:] - passed[: max(len(passed) - width, 0)]
         return weeks[:, :-1], weeks[:, -1]
+
+    def _entities(self, width: int) -> list[int]:
+        """Return the distinct entities of each window."""
+        import numpy as np
+
+        starts = [np.datetime64(day, "D") for day in self.days[: max(len(self.days) - width + 1, 0)]]
+        span = np.timedelta64(width, "D")
+        return [_distinct(self.entity[(self.day >= low) & (self.day < low + span)]) for low in starts]
 
 
 def new_share(sketch: Sketch, counts: np.ndarray) -> float:
@@ -149,13 +153,6 @@ def new_share(sketch: Sketch, counts: np.ndarray) -> float:
         return 0.0
     rare = sketch.counts[-1] / max(sketch.filled, 1)
     return max(0.0, float(counts[-1] / counts.sum()) - rare)
-
-
-def np_array(counts: Sequence[int]) -> np.ndarray:
-    """Return counts as an array."""
-    import numpy as np
-
-    return np.asarray(counts)
 
 
 def _codes(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
