@@ -188,26 +188,38 @@ def _filled(bare: Sketch, values: np.ndarray, entities: int, cuts: tuple[int, ..
     full = dataclasses.replace(
         bare, counts=tuple(int(c) for c in counts[1:]), missing=int(counts[0]), entities=entities
     )
-    if cuts is None and full.constant and full.kind == "number":
-        cuts = (1, 2)  # below, on and above the only value: otherwise no change of it could be seen
+    if cuts is None and full.constant:  # on the only value and off it: otherwise no change of it could be seen
+        cuts = (1, 2) if full.kind == "number" else (1,)
     if cuts is None:
         cuts = _cuts(full.counts, max(2, min(MAX_BINS, entities // ENTITIES_PER_BIN)))
     return dataclasses.replace(full, cuts=cuts)
 
 
 def _cuts(counts: Sequence[int], bins: int) -> tuple[int, ...]:
-    """Return where to cut buckets so that each bin holds about the same share; a heavy bucket stays whole."""
-    share = sum(counts) / bins
+    """Return where to cut buckets so that each bin holds about the same share; a heavy bucket stays whole.
+
+    A cut is made on that side of the bucket which is nearer to the share that is due, and none where all rows would
+    lie on one side of it.
+    """
+    total = sum(counts)
+    share = total / bins
     cuts: list[int] = []
     passed = inside = 0
     due = 1
     for at, count in enumerate(counts):
-        passed, inside = passed + count, inside + count
-        if inside and passed >= due * share and inside >= share / 2 and at + 1 < len(counts):
+        after = passed + count
+        if inside and after >= due * share and inside >= share / 2 and due * share - passed < after - due * share:
+            cuts.append(at)
+            inside, due = 0, max(due, int(passed / share)) + 1
+        passed, inside = after, inside + count
+        if passed >= due * share and inside >= share / 2 and passed < total:
             cuts.append(at + 1)
-            inside, due = 0, int(passed / share) + 1
+            inside, due = 0, max(due, int(passed / share)) + 1
     if len(cuts) > 1 and inside < share / 2:
         cuts.pop()
+    if not cuts:  # one value outweighs all others: it is told from them
+        heavy = max(range(len(counts)), key=counts.__getitem__)
+        cuts = [cut for cut in (heavy, heavy + 1) if 0 < sum(counts[:cut]) < total]
     return tuple(cuts)
 
 

@@ -130,7 +130,8 @@ def _medians(sketch: Sketch, counted: Counted, unit: str) -> list[str]:
     before, now = median(sketch, sketch.array), median(sketch, counted.counts)
     if before is None or now is None or before == now:
         return []
-    return [f"median {before:.3g} -> {now:.3g} {unit}".rstrip()]
+    beyond = "above " if now >= sketch.points[-1] else "below " if now <= sketch.points[0] else ""
+    return [f"median {before:.3g} -> {beyond}{now:.3g} {unit}".rstrip()]
 
 
 def rate_level(flagged: int, rows: int, low: float, high: float) -> tuple[str, float, float]:

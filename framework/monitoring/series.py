@@ -37,8 +37,8 @@ def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, te
     """Return the figures and the level of one output.
 
     Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations of daily
-    means away *and* outside what weeks do by themselves *and* PSI is above its lower band: with thousands of
-    entities the daily means hardly vary, and two of their deviations would mean nothing.
+    means away *and* outside what such windows do by themselves *and* PSI is above its lower band and the usual: with
+    thousands of entities the daily means hardly vary, and two of their deviations would mean nothing.
 
     Args:
         stored: The output's entry of the reference.
@@ -57,7 +57,7 @@ def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, te
     row["shift"] = away / stored["sd"][0]
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
     far = abs(row["shift"]) > SHIFT and bool(stored["sd_window"]) and abs(away) > WINDOW_SHIFT * stored["sd_window"]
-    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted)):
+    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, 1.0)):
         what = "mean" if stored["bucket"] is None else "share of the commonest class"
         says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
         row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
