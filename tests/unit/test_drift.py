@@ -118,7 +118,7 @@ def test_the_ks_distance_is_exact_where_every_training_value_is_a_point(before, 
     counts = count_columns(
         frame_of([("a", 0, v, None) for v in now]), [Column(key="n", column="number", sketch=sketch)], keys=["entity"]
     )["n"].counts
-    assert ks(counts, sketch.array) == pytest.approx(ks_2samp(before, now).statistic)
+    assert ks(counts, sketch.array) == pytest.approx(ks_2samp(before, now, method="asymp").statistic)
 
 
 def test_the_ks_distance_of_many_values_is_within_a_hundredth():
@@ -126,7 +126,7 @@ def test_the_ks_distance_of_many_values_is_within_a_hundredth():
     before, now = rng.lognormal(size=20_000), rng.lognormal(0.4, 1.2, size=5_000)
     sketch = sketch_numbers(before, 500)
     counts = np.bincount(sketch.bucket(now), minlength=len(sketch.counts))
-    exact = ks_2samp(before, now)
+    exact = ks_2samp(before, now, method="asymp")
     assert ks(counts, sketch.array) == pytest.approx(exact.statistic, abs=0.01)
     assert ks_p(0.1, 200, 300) == pytest.approx(ks_2samp([0] * 200, [0] * 180 + [1] * 20).pvalue, abs=0.2)
 
