@@ -26,12 +26,12 @@ def rows_of(seed: int, count: int) -> pa.Table:
     """Random rows with all that is odd: missing, infinite, on the edges, unseen; and a day without any row."""
     rng = np.random.default_rng(seed)
     days = rng.choice([0, 1, 3], count)  # nothing on day 2
-    number = [ODD[at] if at < len(ODD) else float(rng.normal().round(1)) for at in rng.integers(0, 40, count)]
+    number = [ODD[at] if at < len(ODD) else round(float(rng.normal()), 1) for at in rng.integers(0, 40, count)]
     flags = [[("x", float(value)), ("y", None)] for value in rng.integers(0, 3, count)]
     moments = [datetime(2026, 3, 1, 23, 59, tzinfo=UTC) + timedelta(days=int(day)) for day in days]
     return pa.table(
         {
-            "workspace_id": pa.array(rng.choice(["v", "w"], count).tolist()),
+            "workspace_id": pa.array(rng.choice(["v", "w"], count).tolist(), pa.string()),
             "job_id": pa.array([None if at == 3 else f"j{at}" for at in rng.integers(0, 12, count)], pa.string()),
             "day": pa.array([START + timedelta(days=int(day)) for day in days], pa.date32()),
             "moment": pa.array(moments, pa.timestamp("us", tz="UTC")),
@@ -102,7 +102,7 @@ def runtime(spark, tmp_path_factory):
     made = build_monitored(tmp_path_factory.mktemp("monitored") / "home")
     first = LAST - timedelta(days=13)
     write_outcomes(made, "job_seconds", lambda load: {"label": load}, first, LAST)
-    write_outcomes(made, "job_sizes", lambda load: {n: float(n == "large") for n in ("small", "large")}, first, LAST)
+    write_outcomes(made, "job_sizes", lambda load: {"small": float(load < 0), "large": 1.0}, first, LAST)
     yield made
     mlflow.set_tracking_uri(before[0])
     mlflow.set_registry_uri(before[1])
