@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.histogram import Counted, Sketch, ks, ks_p, median, psi, psi_noise
+from framework.monitoring.distance import ks, ks_p, median, psi, psi_noise
+from framework.monitoring.histogram import Counted, Sketch
 from framework.monitoring.weeks import Usual, new_share
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from framework.monitoring.answers import daily_means
-from framework.monitoring.histogram import Sketch, chi_square_p, ks, ks_p, psi
+from framework.monitoring.distance import chi_square_p, ks, ks_p, psi
+from framework.monitoring.histogram import Sketch
 from framework.monitoring.levels import (
     DRIFT,
     DRIFTED,

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from framework.monitoring.counting import days_of
-from framework.monitoring.histogram import ks, psi
+from framework.monitoring.distance import ks, psi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

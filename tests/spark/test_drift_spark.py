@@ -134,3 +134,29 @@ def test_both_branches_find_the_same_drift(spark, runtime, monkeypatch, model):
         for key, value in row.items():
             if isinstance(value, float):
                 assert value == pytest.approx(other[key]), (row["name"], key)
+
+
+def test_workers_need_no_package_of_ours():
+    """What counts in the workers is pickled by value: a process that cannot import us counts alike."""
+    import subprocess
+    import sys
+
+    from pyspark import cloudpickle
+
+    from framework.monitoring.counting_spark import _counter
+
+    counter = cloudpickle.dumps(_counter([(0, [1.0, 2.0])]))
+    program = (
+        "import sys; sys.modules['framework'] = None\n"
+        "from pyspark import cloudpickle\n"
+        "from datetime import date\n"
+        "import pyarrow as pa\n"
+        f"count = cloudpickle.loads({counter!r})\n"
+        "day = pa.array([date(2026, 1, 2)] * 4)\n"
+        "batch = pa.RecordBatch.from_arrays(\n"
+        "    [day, pa.array([True, True, True, False]), pa.array([1.0, 1.5, None, 2.0])], names=['day', 'f0', 'c0'])\n"
+        "print([list(row.values()) for row in pa.Table.from_batches(count([batch])).to_pylist()])\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    day = "datetime.date(2026, 1, 2)"
+    assert said.strip() == f"[[0, {day}, -1, 1, 0.0], [0, {day}, 1, 1, 1.0], [0, {day}, 2, 1, 1.5]]"

@@ -16,19 +16,8 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from framework.monitoring import levels
 from framework.monitoring.counting import Column, count_columns
-from framework.monitoring.histogram import (
-    MAX_BINS,
-    Counted,
-    Sketch,
-    chi_square_p,
-    hashed,
-    ks,
-    ks_p,
-    median,
-    psi,
-    sketch_numbers,
-    sketch_text,
-)
+from framework.monitoring.distance import chi_square_p, ks, ks_p, median, psi
+from framework.monitoring.histogram import MAX_BINS, Counted, Sketch, hashed, sketch_numbers, sketch_text
 from framework.monitoring.reference import sketch_columns
 from framework.monitoring.series import label_row, prediction_row
 from framework.monitoring.weeks import Usual, Weeks

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from framework.monitoring import reference as module
+from framework.monitoring.distance import psi
 from framework.monitoring.drift import measure_drift
-from framework.monitoring.histogram import Sketch, psi
+from framework.monitoring.histogram import Sketch
 from framework.monitoring.reference import FILE, load_reference, sketch_columns
 from framework.monitoring.tables import DRIFT
 from framework.spec import Feature, TableSpec
