@@ -207,7 +207,8 @@ def _cuts(counts: Sequence[int], bins: int) -> tuple[int, ...]:
     due = 1
     for at, count in enumerate(counts):
         after = passed + count
-        if inside and after >= due * share and inside >= share / 2 and due * share - passed < after - due * share:
+        nearer = due * share - passed < after - due * share
+        if count and nearer and after >= due * share and inside >= share / 2:
             cuts.append(at)
             inside, due = 0, max(due, int(passed / share)) + 1
         passed, inside = after, inside + count
