@@ -15,6 +15,7 @@ from framework.monitoring.levels import (
     SIGNIFICANT,
     TOO_LITTLE,
     WATCH,
+    WATCH_MARGIN,
     WATCHED,
     bound,
     column_row,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SHIFT = 2.0
 """Standard deviations of daily means that the mean of the window must be away."""
+MIN_DAYS = 3
+"""Days that a version must have answered before its predictions may drift; of one or two, chance makes too much."""
 WINDOW_SHIFT = 3.0
 """Standard deviations of the means of such windows that it must be away as well: chance exceeds two too often."""
 
@@ -50,19 +53,26 @@ def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, te
     days = min(max(len(counted.daily), 1), WINDOW_DAYS)
     stored = {**stored, "usual": stored["usual"][days - 1], "sd_window": stored["sd"][days - 1]}
     row = column_row(stored, counted, name=name, tests=tests)
-    means = [mean for mean, _ in daily_means(counted, stored["bucket"]).values()]
-    if not means or not stored["sd"][0] or row["psi"] is None:
-        return row
-    mean = sum(means) / len(means)
+    if means := [mean for mean, _ in daily_means(counted, stored["bucket"]).values()]:
+        _add_shift(row, stored, counted, sum(means) / len(means), name)
+    if row["level"] == DRIFTED and days < MIN_DAYS:
+        row["level"] = WATCHED
+    return row
+
+
+def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted, mean: float, name: str) -> None:
+    """Add how far the window's mean lies away, and the finding if that is far."""
+    if not stored["sd"][0] or row["psi"] is None:
+        return
     away = mean - stored["mean"]
     row["shift"] = away / stored["sd"][0]
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
     far = abs(row["shift"]) > SHIFT and bool(stored["sd_window"]) and abs(away) > WINDOW_SHIFT * stored["sd_window"]
-    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, 1.0)):
+    margin = 1.0 if len(counted.daily) >= WINDOW_DAYS else WATCH_MARGIN  # part of a week moves more by itself
+    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, margin)):
         what = "mean" if stored["bucket"] is None else "share of the commonest class"
         says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
         row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
-    return row
 
 
 def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int, classes: bool) -> dict[str, Any]:

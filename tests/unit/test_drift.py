@@ -379,7 +379,18 @@ def test_predictions_of_a_quarter_without_a_change_do_not_drift(young):
     for seed in range(4):
         rows = prediction_panel(seed)
         days += prediction_levels(rows, prediction_entry(rows), young=young).count("drift")
-    assert days <= 6  # of 360
+    assert days <= 3  # of 360
+
+
+def test_a_version_that_answered_for_two_days_is_only_watched():
+    rows = prediction_panel(0, shift_from=42)
+    stored = prediction_entry(rows)
+    column = [Column(key="p", column="prediction", sketch=Sketch.load(stored["sketch"]))]
+    found = []
+    for last in (42, 43, 44):
+        seen = count_columns(between(rows, 42, last), column, keys=["entity"], day="day")["p"]
+        found.append(prediction_row(stored, seen, name="prediction", tests=1)["level"])
+    assert found == ["watch", "watch", "drift"]
 
 
 def test_predictions_of_a_changed_fleet_drift_within_three_days_and_stay_so():
