@@ -85,10 +85,11 @@ def replay(
             where="--from, --to",
             fix="give the earlier day first, and none that the source does not hold",
         )
-    yield last, Pipeline(runtime.at(last)).run(("features",))
+    whole = runtime.at(last)
+    yield last, Pipeline(whole).run(("features",))
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        today = runtime.at(day)
+        today = whole.at(day, cut=day < last)
         if before is not None:
             before(today)
         due = number % train_every == 0

@@ -66,8 +66,14 @@ class Runtime:
     """Feature tables whose as-of audit passed in this run."""
     labels: dict[tuple[str, date], Frame] = dataclasses.field(default_factory=dict)
     """Label frames of this run, by model and day."""
+    events: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Events that judge anomaly models, by model."""
     version_facts: dict[tuple[str, int], Any] = dataclasses.field(default_factory=dict)
     """Baseline and classes of versions whose outcomes were joined in this run."""
+    counted: dict[tuple[str, date], dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """What drift counted in this run, by feature table and day."""
+    later: Runtime | None = None
+    """The runtime of a later day, whose labels are cut to this day instead of being computed anew; of a replay."""
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -116,15 +122,18 @@ class Runtime:
         asked = self.settings.as_of or self._opened[0].newest_day()
         return asked - timedelta(days=self.incomplete_days)
 
-    def at(self, as_of: date) -> Runtime:
+    def at(self, as_of: date, *, cut: bool = False) -> Runtime:
         """Return this runtime on another day: a run of that day, with the same session, stores and plugins.
 
         Args:
             as_of: The day whose rows the run is about.
+            cut: Take the labels of this runtime's day as the other day knew them, instead of computing them anew.
         """
         asked = as_of + timedelta(days=self.incomplete_days)
         settings = self.settings.model_copy(update={"as_of": asked})
-        other = dataclasses.replace(self, settings=settings, audited={}, labels={}, version_facts=self.version_facts)
+        other = dataclasses.replace(
+            self, settings=settings, audited={}, labels={}, events={}, counted={}, later=self if cut else None
+        )
         # The source is the same; only the day moves.
         vars(other).update({name: vars(self)[name] for name in _SHARED if name in vars(self)})
         return other

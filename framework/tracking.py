@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framework.monitoring.reference import log_reference
 from framework.spec import Task
 from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
@@ -70,6 +71,7 @@ def log(
         mlflow.log_dict(_notes(trainer, data, fitted), NOTES)
         for plot, figure in plots.draw(trainer.task, fitted, data.classes):
             mlflow.log_figure(figure, f"plots/{plot}.png")
+        log_reference(trainer, runtime, data, fitted)
         return _log_model(registry, trainer, runtime, data, fitted, tags)
 
 

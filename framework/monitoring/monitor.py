@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from framework.monitoring import outcomes, performance, retraining
 from framework.monitoring.alerts import raise_alerts
 from framework.monitoring.deliveries import send_alerts
+from framework.monitoring.drift import measure_drift
 from framework.monitoring.model_alerts import raise_model_alerts
+from framework.monitoring.tables import DRIFT
 from framework.results import Status, UnitResult
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
         return UnitResult(stage="monitor", name=model, status=Status.SKIPPED, reason="no version is registered")
     written = outcomes.join_outcomes(runtime, model, as_of)
     measured = performance.measure(runtime, model, as_of)
-    asked = retraining.request(runtime, model, served, as_of, drift=[], performance=measured)
+    moved = measure_drift(runtime, model, served, as_of)
+    DRIFT.merge(runtime, moved)
+    asked = retraining.request(runtime, model, served, as_of, drift=moved, performance=measured)
     raised = raise_alerts(runtime, model, as_of)
     own = next((row for row in measured if row["model_version"] == served.version), {})
     return UnitResult(
@@ -42,7 +46,7 @@ def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
         name=model,
         status=Status.DONE,
         rows=written,
-        reason=_remark(own, asked, raised),
+        reason=_remark(own, moved, asked, raised),
         version=served.version,
         skill=own.get("skill"),
         skill_low=own.get("skill_low"),
@@ -72,8 +76,12 @@ def tell(runtime: Runtime, as_of: date) -> UnitResult:
     )
 
 
-def _remark(own: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], raised: int) -> str:
+def _remark(
+    own: Mapping[str, Any], moved: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], raised: int
+) -> str:
     remarks = [f"train again: {row['says']}" for row in asked]
+    if drifting := [row["name"] for row in moved if row["level"] == "drift"]:
+        remarks.append(f"drift in {', '.join(drifting[:3])}" + (" and more" if drifting[3:] else ""))
     if raised:
         remarks.append(f"{raised} alerts raised or changed")
     if not own:

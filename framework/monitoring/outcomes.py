@@ -118,7 +118,8 @@ def _truth(
     keys = list(grain.primary_key)
     if isinstance(trainer, AnomalyTrainer):
         rows = predictions.drop_duplicates(keys).reset_index(drop=True)
-        events = trainer.known_events(runtime, rows, grain)
+        # Only rows whose time is over are asked about, so a later day knows the same of them.
+        events = trainer.known_events(runtime.later or runtime, rows, grain)
         if events is None:
             return rows.iloc[:0]
         return rows[keys].assign(known_at=rows["target_end"]).join(pd.Series(events, name=EVENT))

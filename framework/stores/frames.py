@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import date
 
     import pandas as pd
     import pyarrow as pa
@@ -89,9 +90,57 @@ def share_out(frame: Frame, *, by: Sequence[str], columns: Sequence[str]) -> Fra
     return table
 
 
+def known_until(frame: Frame, time: str, known: str, day: date) -> Frame:
+    """Return the rows up to a day as that day knew them: what became known later is not settled yet.
+
+    Args:
+        frame: Arrow or Spark.
+        time: Column with the rows' day or moment.
+        known: Column with the moment at which each row became known.
+        day: The day.
+    """
+    from framework.clock import midnight
+
+    end = midnight(day + timedelta(days=1))
+    if is_spark(frame):
+        from pyspark.sql import functions as F
+
+        spark: DataFrame = frame  # type: ignore[assignment]
+        return spark.where(F.to_date(time) <= F.lit(day)).withColumn(
+            known, F.when(F.col(known) <= F.lit(end), F.col(known))
+        )
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table: pa.Table = frame
+    kind = table.schema.field(time).type
+    before = pc.less_equal(table[time], pa.scalar(day, kind)) if pa.types.is_date(kind) else pc.less(
+        table[time], pa.scalar(end, kind)
+    )  # fmt: skip
+    table = table.filter(before)
+    moments = table[known]
+    settled = pc.if_else(pc.less_equal(moments, pa.scalar(end, moments.type)), moments, pa.scalar(None, moments.type))
+    return table.set_column(table.column_names.index(known), table.schema.field(known), settled)
+
+
 def count(frame: Frame) -> int:
     """Return the number of rows."""
     return int(frame.count()) if is_spark(frame) else len(frame)  # type: ignore[arg-type]
+
+
+def newest(frame: Frame, column: str) -> Any:
+    """Return the largest value of a column; ``None`` if there are no rows."""
+    if is_spark(frame):
+        from pyspark.sql import functions as F
+
+        spark: DataFrame = frame  # type: ignore[assignment]
+        row: Any = spark.agg(F.max(column)).first()
+        return row[0]
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    table: pa.Table = frame
+    return pc.max(table[column]).as_py()
 
 
 def _pandas(frame: Frame) -> pd.DataFrame:

@@ -143,18 +143,27 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         from framework.monitoring.verdicts import verdict_events
 
         keys = list(grain.primary_key)
-        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
+        happened = self._events_of_run(runtime, keys)
         said = verdict_events(runtime, self.spec.name, grain)
-        if frame is None and said.empty:
+        if happened is None and said.empty:
             return None
         # What a person said of an alert stands before what the gold layer says of its day.
-        parts = [said] if frame is None else [said, runtime.collect(frame.select(*keys, EVENT)).to_pandas()]
+        parts = [said] if happened is None else [said, happened]
         events = pd.concat([part for part in parts if len(part)] or parts[:1])
         for key in keys:
             events[key] = events[key].astype(rows[key].dtype)
         found = rows[keys].merge(events.drop_duplicates(keys), on=keys, how="left")[EVENT]
         truth: np.ndarray = pd.to_numeric(found).fillna(0).to_numpy(int)
         return truth
+
+    def _events_of_run(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
+        """Return the events of the gold layer, read once per run; ``None`` if nobody wrote any down."""
+        if self.spec.name not in runtime.events:
+            frame = self.events(runtime.gold().with_truth(), runtime.as_of)
+            found = None if frame is None else runtime.collect(frame.select(*keys, EVENT)).to_pandas()
+            runtime.events[self.spec.name] = found
+        happened: pd.DataFrame | None = runtime.events[self.spec.name]
+        return happened
 
     def _judge(self, data: TrainingData, scores: np.ndarray) -> Judged | None:
         """Return the held-back scores beside what is known of their rows."""

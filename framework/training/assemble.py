@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.errors import LabelError
 from framework.spec import Feature, ModelSpec, TableSpec, Task, short_hash
+from framework.stores.frames import known_until
 from framework.stores.port import FeatureLookup
 from framework.training.data import TrainingData
 from framework.training.probe import check_label_frame
@@ -163,9 +164,13 @@ def known_labels(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: Ta
     """Return the label frame in the store's own form, computed once per run: training and outcomes read the same."""
     at = (trainer.spec.name, as_of)
     if at not in runtime.labels:
-        runtime.labels[at] = runtime.stage(
-            bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, trainer.spec.name)
-        )
+        if runtime.later is not None:
+            whole = known_labels(trainer, runtime.later, runtime.later.as_of, grain)
+            runtime.labels[at] = known_until(whole, grain.time, KNOWN, as_of)
+        else:
+            runtime.labels[at] = runtime.stage(
+                bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, trainer.spec.name)
+            )
     return runtime.labels[at]
 
 

@@ -8,8 +8,11 @@ from framework.logging import get_logger
 from framework.stores.frames import count, is_spark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from framework.runtime import Runtime
     from framework.spec import TableSpec
+    from framework.stores.port import Frame
 
 PARTS = 1_000
 
@@ -32,13 +35,33 @@ def bounded(labels: Any, runtime: Runtime, grain: TableSpec, model: str) -> Any:
     rows = count(labels)
     if rows <= limit:
         return labels
-    kept = max(1, int(PARTS * limit / rows))
-    get_logger().warning("labels_sampled", model=model, rows=rows, entity_rate=kept / PARTS)
-    if is_spark(labels):
+    get_logger().warning("labels_sampled", model=model, rows=rows, entity_rate=_kept(limit, rows) / PARTS)
+    return _of_entities(labels, grain.keys, _kept(limit, rows))
+
+
+def at_most(frame: Frame, limit: int, keys: Sequence[str]) -> Frame:
+    """Return a frame, or the rows of a sample of whole entities if it has more rows than a limit.
+
+    Args:
+        frame: Arrow or Spark.
+        limit: Rows to keep, about.
+        keys: Columns that make an entity.
+    """
+    rows = count(frame)
+    return frame if rows <= limit else _of_entities(frame, keys, _kept(limit, rows))
+
+
+def _kept(limit: int, rows: int) -> int:
+    """Return how many of the parts of all entities to keep."""
+    return max(1, int(PARTS * limit / rows))
+
+
+def _of_entities(frame: Any, keys: Sequence[str], kept: int) -> Any:
+    if is_spark(frame):
         from pyspark.sql import functions as F
 
-        return labels.where(F.pmod(F.xxhash64(*grain.keys), F.lit(PARTS)) < kept)
+        return frame.where(F.pmod(F.xxhash64(*keys), F.lit(PARTS)) < kept)
     import pandas as pd
 
-    hashed = pd.util.hash_pandas_object(labels.select(list(grain.keys)).to_pandas(), index=False)
-    return labels.filter((hashed % PARTS < kept).to_numpy())
+    hashed = pd.util.hash_pandas_object(frame.select(list(keys)).to_pandas(), index=False)
+    return frame.filter((hashed % PARTS < kept).to_numpy())

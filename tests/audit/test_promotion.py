@@ -82,7 +82,7 @@ def test_the_evidence_goes_along(both):
     assert after.data.metrics == before.data.metrics
     assert after.data.tags["copied_from"] == added["copied_from"]
     assert after.inputs.dataset_inputs[0].dataset.digest == before.inputs.dataset_inputs[0].dataset.digest
-    assert [a.path for a in here.client.list_artifacts(new.run_id)] == ["training.json"]
+    assert [a.path for a in here.client.list_artifacts(new.run_id)] == ["reference.json", "training.json"]
     described = there.client.get_registered_model("prod.health_monitor.late_jobs").description
     assert described == here.client.get_registered_model("main.health_monitor.late_jobs").description
 

@@ -1,0 +1,110 @@
+"""Drift of what a model answers and of what came true: daily means beside PSI, and tests of labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from framework.monitoring.answers import daily_means
+from framework.monitoring.distance import chi_square_p, ks, ks_p, psi
+from framework.monitoring.histogram import Sketch
+from framework.monitoring.levels import (
+    DRIFT,
+    DRIFTED,
+    MARGIN,
+    NONE,
+    SIGNIFICANT,
+    TOO_LITTLE,
+    WATCH,
+    WATCH_MARGIN,
+    WATCHED,
+    bound,
+    column_row,
+    corrected,
+    noise,
+)
+from framework.monitoring.weeks import WINDOW_DAYS, Usual
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from framework.monitoring.histogram import Counted
+
+SHIFT = 2.0
+"""Standard deviations of daily means that the mean of the window must be away."""
+MIN_DAYS = 3
+"""Days that a version must have answered before its predictions may drift; of one or two, chance makes too much."""
+WINDOW_SHIFT = 3.0
+"""Standard deviations of the means of such windows that it must be away as well: chance exceeds two too often."""
+
+
+def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int) -> dict[str, Any]:
+    """Return the figures and the level of one output.
+
+    Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations of daily
+    means away *and* outside what such windows do by themselves *and* PSI is above its lower band and the usual: with
+    thousands of entities the daily means hardly vary, and two of their deviations would mean nothing.
+
+    Args:
+        stored: The output's entry of the reference.
+        counted: Its rows of the last days, by day.
+        name: Output.
+        tests: Tests of the model, by which the p-value is corrected.
+    """
+    days = min(max(len(counted.daily), 1), WINDOW_DAYS)
+    stored = {**stored, "usual": stored["usual"][days - 1], "sd_window": stored["sd"][days - 1]}
+    row = column_row(stored, counted, name=name, tests=tests)
+    if means := [mean for mean, _ in daily_means(counted, stored["bucket"]).values()]:
+        _add_shift(row, stored, counted, sum(means) / len(means), name)
+    if row["level"] == DRIFTED and days < MIN_DAYS:
+        row["level"] = WATCHED
+    return row
+
+
+def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted, mean: float, name: str) -> None:
+    """Add how far the window's mean lies away, and the finding if that is far."""
+    if not stored["sd"][0] or row["psi"] is None:
+        return
+    away = mean - stored["mean"]
+    row["shift"] = away / stored["sd"][0]
+    sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
+    far = abs(row["shift"]) > SHIFT and bool(stored["sd_window"]) and abs(away) > WINDOW_SHIFT * stored["sd_window"]
+    margin = 1.0 if len(counted.daily) >= WINDOW_DAYS else WATCH_MARGIN  # part of a week moves more by itself
+    if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, margin)):
+        what = "mean" if stored["bucket"] is None else "share of the commonest class"
+        says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
+        row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
+
+
+def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int, classes: bool) -> dict[str, Any]:
+    """Return the figures and the level of one label.
+
+    Labels drift if the test says so after correction, the distance is more than what is usual, and PSI is above its
+    lower band: a difference that is certain but tiny is no reason to train again.
+
+    Args:
+        stored: The label's entry of the reference.
+        counted: The outcomes that are known, by day; under a week of them tells too little.
+        name: Label or class.
+        tests: Tests of the model, by which the p-value is corrected.
+        classes: Whether the label is 0/1: a chi-square test stands in for Kolmogorov-Smirnov.
+    """
+    sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
+    now, before = counted.counts, sketch.array
+    index = psi(sketch.binned(now), sketch.binned(before), counted.entities, sketch.entities)
+    distance = ks(now, before)
+    row = {"rows": counted.rows, "psi": index, "psi_usual": usual.psi if usual.weeks else None, "ks": distance}
+    if distance is None or index is None or len(counted.daily) < WINDOW_DAYS:
+        return {**row, "level": TOO_LITTLE, "says": ""}
+    found = (
+        chi_square_p(sketch.binned(now), sketch.binned(before), counted.entities, sketch.entities)
+        if classes
+        else ks_p(distance, counted.entities, sketch.entities)
+    )
+    p = corrected(1.0 if found is None else found, tests)
+    level, says = NONE, ""
+    if p < SIGNIFICANT and distance > MARGIN * usual.ks:
+        level = DRIFTED if index > max(WATCH, bound(usual, sketch, counted)) else WATCHED
+        says = f"{name}: outcomes lie {distance:.2f} (KS) from the training labels, p = {p:.2g}; PSI {index:.2f}"
+    elif noise(sketch, counted) > DRIFT:
+        level = TOO_LITTLE
+    return {**row, "ks_p": p, "level": level, "says": says}
