@@ -106,6 +106,16 @@ def test_a_training_takes_what_is_open_and_another_version_has_reasons_of_its_ow
     assert open_requests(runtime, JOBS) == []
 
 
+def test_a_reason_that_was_taken_rests_for_a_week(tmp_path):
+    runtime = runtime_in(tmp_path)
+    ask(runtime, on=10, drift=drifted("feature", 3))
+    take(runtime, JOBS, 4)  # the gate refused version 4: version 3 still serves
+    for on in (11, 16):
+        assert ask(runtime, on=on, drift=drifted("feature", 3)) == []
+    (found,) = ask(runtime, on=17, drift=drifted("feature", 3))
+    assert found["requested_on"] == day(17)
+
+
 @pytest.mark.parametrize(("failures", "asked"), [(10, True), (9, False), (0, False)])
 def test_a_fallback_asks_when_the_outcomes_show_that_the_label_can_be_learnt(tmp_path, failures, asked):
     runtime = runtime_in(tmp_path)
