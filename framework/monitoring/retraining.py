@@ -56,20 +56,17 @@ def request(
         "fallback": _fallback(runtime, model, served),
     }
     known = REQUESTS.read(runtime, [("model_name", "=", model)]).to_pylist()
-    own_rows = {row["reason"]: row for row in known if row["model_version"] == served.version}
-    resting = {r for r, row in own_rows.items() if row["state"] == TAKEN and as_of - row["last_seen_on"] < REST}
-    before = {reason: row for reason, row in own_rows.items() if row["state"] == OPEN}
+    # Of any version: where no champion holds the place, each training serves at once and would ask for the next.
+    resting = {row["reason"] for row in known if row["state"] == TAKEN and as_of - row["last_seen_on"] < REST}
+    open_now = [row for row in known if row["state"] == OPEN]
+    before = {row["reason"]: row for row in open_now if row["model_version"] == served.version}
     rows = [
         _row(model, served.version, reason, says, as_of, before.get(reason))
         for reason, says in reasons.items()
         if says and reason not in resting
     ]
     kept = {(served.version, row["reason"]) for row in rows}
-    lapsed = [
-        row | {"state": LAPSED}
-        for row in known
-        if row["state"] == OPEN and (row["model_version"], row["reason"]) not in kept
-    ]
+    lapsed = [row | {"state": LAPSED} for row in open_now if (row["model_version"], row["reason"]) not in kept]
     REQUESTS.merge(runtime, rows + lapsed)
     return rows
 
