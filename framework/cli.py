@@ -77,7 +77,7 @@ def features(
 def train(
     gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
     strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
-    requested: Annotated[bool, typer.Option("--requested", help="Only models that monitoring asked for.")] = False,
+    requested: Annotated[bool, typer.Option("--requested", help="Only what monitoring asked for.")] = False,
 ) -> None:  # fmt: skip
     """Train, judge and register the selected models; features must be there."""
     _run(("train",), locals())

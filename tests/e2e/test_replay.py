@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not REAL.exists(), reason="the real traces are not beside the project"),
 ]
-FIRST, CUT, LAST = date(2026, 9, 25), date(2026, 10, 13), date(2026, 10, 27)
+FIRST, CUT, LAST = date(2026, 9, 25), date(2026, 10, 19), date(2026, 10, 27)
 MODELS = ("job_failure_predictor", "job_duration_forecaster")
 TABLES = ("fact_job_run_timeline", "dim_job")
 IDENTITIES = ["training_run_id", "scoring_run_id", "scored_at", "decided_at", "fingerprint"]
