@@ -35,14 +35,12 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame
+    from framework.stores.port import Frame, View
 
 __all__ = ["LocalTables", "open_delta"]
 
 Result = TypeVar("Result")
-
-# Arrow's datasets carry no types.
-_dataset: Any = pyarrow.dataset.dataset
+_dataset: Any = pyarrow.dataset.dataset  # Arrow's datasets carry no types
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
 _TRIES = 8
@@ -215,6 +213,9 @@ class LocalTables:
         """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
         if values:
             self._persist(name, lambda: self._open(name).delete(holds(column, values)))
+
+    def keep_view(self, name: str, view: View) -> None:
+        """Do nothing: a folder has no views, and ``framework.latest`` reads the same rows."""
 
     def _merge(self, name: str, table: pa.Table, keys: Sequence[str], unimportant: Sequence[str]) -> int:
         delta = self._open(name)
