@@ -50,9 +50,7 @@ def serve(runtime: Runtime, version: int, on: date, *, model: str = JOBS) -> Non
 
 
 def answers(table: pa.Table) -> set[tuple[Any, ...]]:
-    return {
-        (row["job_id"], row["as_of_date"], row["model_version"], row["prediction"]) for row in table.to_pylist()
-    }
+    return {(row["job_id"], row["as_of_date"], row["model_version"], row["prediction"]) for row in table.to_pylist()}
 
 
 def test_a_rollback_brings_back_the_old_versions_rows(tmp_path):
