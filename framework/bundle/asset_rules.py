@@ -13,7 +13,7 @@ from framework.monitoring.tables import EVERY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from framework.bundle.load import Bundle, Document
+    from framework.bundle.load import Bundle
 
 _DASHBOARD = ("display_name", "file_path", "warehouse_id", "dataset_catalog", "dataset_schema", "embed_credentials")
 _MONITOR = ("table_name", "output_schema_name", "assets_dir", "schedule")
@@ -71,22 +71,20 @@ def _definition_faults(definition: dict[str, Any]) -> Iterator[str]:
 def _widget_faults(widget: dict[str, Any], queries: dict[str, str]) -> Iterator[str]:
     asked = set()
     for query in widget.get("queries") or []:
-        dataset = query["query"]["datasetName"]
+        dataset, fields = query["query"]["datasetName"], query["query"]["fields"]
         if dataset not in queries:
             yield f"no dataset '{dataset}'"
-        for field in query["query"]["fields"]:
-            asked.add(field["name"])
-            for column in _FIELD.findall(field["expression"]):
-                if not re.search(rf"\b{column}\b", queries.get(dataset, "")):
-                    yield f"dataset {dataset} has no column '{column}'"
-    spec = widget.get("spec")
-    if spec is None:
-        return
-    if VERSIONS.get(spec.get("widgetType")) != spec.get("version"):
-        yield f"version {spec.get('version')} of a widget {spec.get('widgetType')!r} is not known"
-    for name in _shown(spec.get("encodings")):
-        if name not in asked:
-            yield f"shows '{name}', which it does not ask for"
+            continue
+        asked |= {field["name"] for field in fields}
+        for column in (column for field in fields for column in _FIELD.findall(field["expression"])):
+            if not re.search(rf"\b{column}\b", queries[dataset]):
+                yield f"dataset {dataset} has no column '{column}'"
+    spec = widget.get("spec") or {}
+    kind, version = spec.get("widgetType"), spec.get("version")
+    if spec and VERSIONS.get(str(kind)) != version:
+        yield f"version {version} of a widget '{kind}' is not known"
+    for name in sorted(set(_shown(spec)) - asked):
+        yield f"shows '{name}', which it does not ask for"
 
 
 def _shown(value: Any) -> Iterator[str]:
@@ -106,7 +104,7 @@ def quality_monitors(bundle: Bundle) -> Iterator[str]:
     for document in bundle.documents:
         for key, found in document.resources("quality_monitors").items():
             place = f"{document.name}: quality_monitors/{key}"
-            yield from (f"{place}: {fault}" for fault in _monitor_faults(document, found))
+            yield from (f"{place}: {fault}" for fault in _monitor_faults(found))
             table = str(found.get("table_name"))
             if table in seen:
                 yield f"{place}: {table} has the monitor {seen[table]} already"
@@ -116,7 +114,7 @@ def quality_monitors(bundle: Bundle) -> Iterator[str]:
             yield from (f"{target}: quality_monitors/{key}: {fault}" for fault in schedule(bundle.root, found))
 
 
-def _monitor_faults(document: Document, found: dict[str, Any]) -> Iterator[str]:
+def _monitor_faults(found: dict[str, Any]) -> Iterator[str]:
     yield from _keys(found, _MONITOR, (*_MORE, *_PROFILES))
     profiles = [name for name in _PROFILES if name in found]
     if len(profiles) != 1:

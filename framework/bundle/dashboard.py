@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.bundle.queries import DRIFT_DAYS, SKILL_DAYS, UNIT_DAYS, queries
 from framework.bundle.widgets import NAME, NUMBER, TIME, chart, choice, counter, table, text
+from framework.monitoring.levels import DRIFT, WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ def _drift() -> list[Placed]:
         "missing_rate": "Missing", "missing_rate_training": "Missing in training",
     }  # fmt: skip
     every = ["drift", "findings"]
-    about = f"The last {DRIFT_DAYS} days. Features whose PSI left the band of no change; 0.1 is worth a look, 0.25 is drift."
+    about = f"Features of {DRIFT_DAYS} days with a PSI above {WATCH} on one of them; above {DRIFT}, they drift."
     return [
         (text("about", about), 2, 1),
         (choice("by_domain", "Domain", "domain", every), 2, 1),
@@ -139,7 +140,7 @@ def _data() -> list[Placed]:
         "color": ("reason", NAME, "Reason"),
     }
     bad = {
-        "table_name": "Gold table", "reason": "Reason", "bad_rows": "Rows", "first_known_at": "First", 
+        "table_name": "Gold table", "reason": "Reason", "bad_rows": "Rows", "first_known_at": "First",
         "last_known_at": "Last",
     }  # fmt: skip
     units = {

@@ -15,6 +15,7 @@ from framework.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE, R
 from framework.pipeline import LEDGER
 from framework.quarantine import QUARANTINE
 from framework.results import Status
+from framework.stores.databricks.sql import text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,13 +47,22 @@ def queries(domains: Mapping[str, str]) -> dict[str, str]:
 
 
 def _models(domains: Mapping[str, str]) -> str:
-    rows = ",\n    ".join(f"('{model}', '{domain}')" for model, domain in sorted(domains.items()))
-    return f"WITH models AS (\n  SELECT model_name, domain FROM VALUES\n    {rows}\n    AS listed (model_name, domain)\n)\n"
+    rows = ",\n    ".join(f"({text(model)}, {text(domain)})" for model, domain in sorted(domains.items()))
+    return f"""\
+WITH models AS (
+  SELECT model_name, domain FROM VALUES
+    {rows}
+    AS listed (model_name, domain)
+)
+"""
 
 
 def _domain(table: str) -> str:
     """The newest rows of a model may be older than its removal."""
-    return f"coalesce(models.domain, '{_GONE}') AS domain\nFROM {table} AS t\nLEFT JOIN models ON t.model_name = models.model_name"
+    return f"""\
+coalesce(models.domain, '{_GONE}') AS domain
+FROM {table} AS t
+LEFT JOIN models ON t.model_name = models.model_name"""
 
 
 def _since(table: str, days: int) -> str:
@@ -75,7 +85,7 @@ ORDER BY CASE severity {order} END, last_day DESC
 
 def _alerts_by_domain(domains: Mapping[str, str]) -> str:
     """Every loaded domain is on the axis: none is missing because it is quiet."""
-    rows = ", ".join(f"('{domain}')" for domain in sorted(set(domains.values())))
+    rows = ", ".join(f"({text(domain)})" for domain in sorted(set(domains.values())))
     return f"""\
 WITH domains AS (
   SELECT domain FROM VALUES {rows} AS listed (domain)
