@@ -1,4 +1,4 @@
-"""``health-monitor bundle``: writes the generated jobs, or checks the whole bundle."""
+"""``health-monitor bundle``: writes the generated files, or checks the whole bundle."""
 
 from __future__ import annotations
 
