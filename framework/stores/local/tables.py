@@ -26,6 +26,7 @@ from framework.stores.local.delta import (
     join_on,
     live_files,
     open_delta,
+    tidy,
     with_keys,
 )
 
@@ -206,6 +207,7 @@ class LocalTables:
             elif table.num_rows:
                 aligned, added = align(table, arrow_schema(self._open(name)), name)
                 write_deltalake(str(self.path(name)), aligned, mode="append", schema_mode="merge" if added else None)
+                tidy(self._open(name))
 
         self._persist(name, once)
 
@@ -229,15 +231,15 @@ class LocalTables:
             target_alias="t",
             merge_schema=bool(added),
         )
-        compared = [column for column in aligned.column_names if column not in {*keys, *unimportant}]
-        if compared:
+        if compared := [column for column in aligned.column_names if column not in {*keys, *unimportant}]:
             merger = merger.when_matched_update_all(predicate=changed(compared, added))
         counts = merger.when_not_matched_insert_all().execute()
-        return int(counts["num_target_rows_inserted"]) + int(counts["num_target_rows_updated"])
+        if written := int(counts["num_target_rows_inserted"]) + int(counts["num_target_rows_updated"]):
+            tidy(delta)
+        return written
 
     def _create(self, name: str, rows: pa.Table, description: str) -> None:
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        (path := self.path(name)).parent.mkdir(parents=True, exist_ok=True)
         # Schema, comment and rows are version 0: a reader sees all of the table or none of it.
         write_deltalake(str(path), rows, mode="error", name=path.name, description=description or None)
 
