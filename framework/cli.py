@@ -153,7 +153,7 @@ def bundle(
     check: Annotated[bool, typer.Option("--check", help="Compare them, and look for faults.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Write the asset bundle's jobs from the loaded domains, or check the whole bundle."""
+    """Write the asset bundle's jobs, dashboard and monitors from the loaded domains, or check the whole bundle."""
     from framework.bundle.command import run_bundle
 
     end_with(lambda: run_bundle(folder, write=write, check=check, strict=strict))

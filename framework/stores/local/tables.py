@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import random
 import re
 import time
@@ -14,8 +13,9 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from framework.errors import TableError, nearest
-from framework.stores.arrow import pc, to_arrow
+from framework.stores.arrow import to_arrow
 from framework.stores.keys import metadata_of
+from framework.stores.local.conditions import check_column, is_text, matching
 from framework.stores.local.delta import (
     align,
     arrow_schema,
@@ -31,29 +31,20 @@ from framework.stores.local.delta import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame
+    from framework.stores.port import Frame, View
 
 __all__ = ["LocalTables", "open_delta"]
 
 Result = TypeVar("Result")
-
-# Arrow's datasets carry no types.
-_dataset: Any = pyarrow.dataset.dataset
+_dataset: Any = pyarrow.dataset.dataset  # Arrow's datasets carry no types
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
 _TRIES = 8
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class LocalTables:
@@ -119,16 +110,16 @@ class LocalTables:
         delta = self._existing(name)
         schema = arrow_schema(delta)
         for column in [*(columns or []), *(condition[0] for condition in where or [])]:
-            _known(column, schema, name)
+            check_column(column, schema, name)
         chosen = list(columns) if columns is not None else schema.names
         # A merge writes strings as string views, whose statistics Arrow cannot compare: those wait.
-        early = [condition for condition in where or [] if not _is_text(schema, condition[0])]
-        late = [condition for condition in where or [] if _is_text(schema, condition[0])]
+        early = [condition for condition in where or [] if not is_text(schema, condition[0])]
+        late = [condition for condition in where or [] if is_text(schema, condition[0])]
         read = list(dict.fromkeys([*chosen, *(condition[0] for condition in late)]))
         files = _dataset(live_files(delta, name), schema=schema, format="parquet")
-        table = files.to_table(columns=read, filter=_filter(early, schema, name))
+        table = files.to_table(columns=read, filter=matching(early, schema, name))
         if late:
-            table = table.filter(_filter(late, schema, name))
+            table = table.filter(matching(late, schema, name))
         # The files' own schema knows nothing of comments and keys; the log does.
         return table.select(chosen).cast(pa.schema([schema.field(column) for column in chosen]))
 
@@ -218,6 +209,9 @@ class LocalTables:
         if values:
             self._persist(name, lambda: self._open(name).delete(holds(column, values)))
 
+    def keep_view(self, name: str, view: View) -> None:
+        """Do nothing: a folder has no views, and ``framework.latest`` reads the same rows."""
+
     def _merge(self, name: str, table: pa.Table, keys: Sequence[str], unimportant: Sequence[str]) -> int:
         delta = self._open(name)
         aligned, added = align(table, arrow_schema(delta), name)
@@ -274,27 +268,3 @@ class LocalTables:
             wanted = ".".join(["catalog", "schema", "table"][:levels])
             raise TableError(what="a name has another form", where=f"'{name}'", fix=f"write {wanted}")
         return self._root.joinpath(*parts)
-
-
-def _known(column: str, schema: pa.Schema, name: str) -> None:
-    if column not in schema.names:
-        raise TableError(what=f"no column '{column}'", where=name, fix=nearest(column, schema.names))
-
-
-def _is_text(schema: pa.Schema, column: str) -> bool:
-    kind = schema.field(column).type
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
-
-
-def _filter(where: Sequence[Any], schema: pa.Schema, name: str) -> object:
-    result = None
-    for column, sign, value in where:
-        field, kind = pc.field(column), schema.field(column).type
-        if sign == "in":
-            one = field.isin(pa.array(list(value), type=kind))
-        elif sign in _OPERATORS:
-            one = _OPERATORS[sign](field, pa.scalar(value, type=kind))
-        else:
-            raise TableError(what=f"unknown operator '{sign}'", where=name, fix=nearest(sign, [*_OPERATORS, "in"]))
-        result = one if result is None else result & one
-    return result
