@@ -221,6 +221,8 @@ def chain(_document: Document, job: Job) -> Iterator[str]:
         before = [_stage(tasks.get(other["task_key"], {})) for other in task.get("depends_on") or []]
         if wanted not in before:
             yield f"{key}: depends on no task that {'monitors' if wanted == 'monitor' else 'builds features'}"
+        if task.get("run_if", "ALL_SUCCESS") != "ALL_SUCCESS":
+            yield f"{key}: would run though its {'monitoring' if wanted == 'monitor' else 'features'} failed"
 
 
 def _stage(task: dict[str, Any]) -> str:

@@ -55,12 +55,13 @@ def objection(tags: Mapping[str, str]) -> str:
     """
     figures = json.loads(tags.get("gate", "{}"))
     origins, low, above = figures.get("origins", 0), figures.get("skill_low"), float(tags.get("promote_above", "0"))
+    dummy = "; ".join(["it is a fallback", *filter(None, [tags.get("reason")])])
     unjudged = tags.get("withheld") or "no event is known that could judge it"
     few = f"{origins} rolling origins could be judged, {MIN_ORIGINS} are needed"
     weak = f"the lower 90 % bound of its skill over {origins} rolling origins is {low or 0:+.3f}, not above {above:g}"
     against = {
         f"a person took it back: {tags.get(WITHDRAWN)}": WITHDRAWN in tags,
-        "it is a fallback": tags.get("fallback") == "true",
+        dummy: tags.get("fallback") == "true",
         unjudged: tags.get("judged") != "true",
         "it does not beat its baseline on the days held back": tags.get("beats_baseline") != "true",
         few: origins < MIN_ORIGINS or low is None,

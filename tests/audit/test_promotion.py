@@ -75,6 +75,9 @@ def test_the_evidence_goes_along(both):
     here, there = open_home(both).registry, open_home(both, catalog=PROD).registry
     old, new = here.versions("late_jobs")[0], there.versions("late_jobs")[0]
     added = {"copied_from": "models:/main.health_monitor.late_jobs/1", "copied_from_run": old.run_id}
+    decided = "it was promoted as models:/main.health_monitor.late_jobs/1"  # the target's own decision stands there
+    assert new.tags.pop("decision_reason").endswith(decided)
+    assert old.tags.pop("decision_reason").endswith("there was no champion to compare with")
     assert new.tags == {**old.tags, **added}
     before, after = here.client.get_run(old.run_id), here.client.get_run(new.run_id)
     assert new.run_id != old.run_id
@@ -146,8 +149,9 @@ def test_a_champion_becomes_challenger_where_there_is_one_already(both):
 @pytest.mark.parametrize(
     ("tags", "says"),
     [
-        ({"fallback": "true", "reason": "one class"}, "it is a fallback: one class"),
-        ({"judged": "false", "reason": "too little history"}, "it was not judged: too little history"),
+        ({"fallback": "true", "reason": "one class"}, "it is a fallback; one class"),
+        ({"judged": "false"}, "no event is known that could judge it"),
+        ({"judged": "false", "withheld": "too little history"}, "not validated: too little history"),
         ({"beats_baseline": "false"}, "it does not beat its baseline"),
     ],
 )
@@ -178,7 +182,7 @@ def test_a_refused_model_stops_no_other(both):
         "job_seconds": Outcome.COPIED,
         "odd_jobs": Outcome.REFUSED,  # no event ever judged it
     }
-    assert "not judged" in found["odd_jobs"].reason
+    assert "no event is known that could judge it" in found["odd_jobs"].reason
 
 
 def test_without_features_in_the_target_nothing_is_copied(home):
