@@ -143,6 +143,8 @@ def settle(
         raise RegistryError(what=f"no version {version}", where=registry.full_name(spec.name), fix="train it first")
     registry.describe(spec)
     tags = tags_of(every[version])
+    if registry is not runtime.registry:
+        tags.pop("compared", None)  # it was compared with the champion of its own catalog, whose numbers are others
     champion = registry.by_alias(spec.name, CHAMPION)
     if champion is not None and int(champion.version) == version:
         return Decision(CHAMPION, "promoted", tags.get("decision_reason", ""))
