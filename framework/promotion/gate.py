@@ -119,6 +119,12 @@ def _better(passed: str, tags: Mapping[str, str]) -> str:
     )
 
 
+def _overruled(tags: Mapping[str, str], champion: ModelVersion | None) -> bool:
+    """Tell whether a person chose the champion after this version was decided on: an unchanged training is no news."""
+    theirs = champion.tags if champion is not None else {}
+    return theirs.get("decided_by") == "person" and "" < tags.get("decided_at", "") < theirs.get("decided_at", "")
+
+
 def settle(
     runtime: Runtime, spec: ModelSpec, version: int, *, registry: ModelRegistry | None = None, approved: str = ""
 ) -> Decision:
@@ -148,6 +154,8 @@ def settle(
     champion = registry.by_alias(spec.name, CHAMPION)
     if champion is not None and int(champion.version) == version:
         return Decision(CHAMPION, "promoted", tags.get("decision_reason", ""))
+    if not approved and _overruled(tags, champion):
+        return Decision(CHALLENGER, tags["decision"], "a person has decided otherwise since")
     any_judged = any(v.tags.get("judged") == "true" for v in every.values())
     found = decide(tags, champion, any_judged=any_judged, approved=approved)
     write_down(runtime, registry, spec.name, version, found, champion=champion, tags=tags)
@@ -194,7 +202,8 @@ def write_down(
         "champion_skill": compared.get("champion_skill"),
         "challenger_skill": compared.get("challenger_skill"),
         "compared_days": compared.get("days"),
-        "decided_at": runtime.clock.now(),
+        "decided_at": (now := runtime.clock.now()),
     }
     DECISIONS.merge(runtime, [row | figures], schema_path=registry.schema_path)
-    registry.tag(model, version, {"decision": found.decision, "decision_reason": found.reason})
+    said = {"decision": found.decision, "decision_reason": found.reason}
+    registry.tag(model, version, said | {"decided_by": by, "decided_at": now.isoformat()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 AS_OF = date(2026, 10, 27)
 DAYS, JOBS = 130, 12
 MODELS = ("late_jobs", "job_seconds", "odd_jobs")
+OPENED = itertools.count()
+"""Each opening is a second later than the one before: decisions have an order."""
 SCHEMA = "main.health_monitor"
 TABLE = f"{SCHEMA}.toy_features"
 
@@ -207,7 +210,7 @@ def open_home(
     runtime = Runtime(
         settings=settings,
         plugins=discover(strict=True, extra={"toys": Toys(*more, features=features)}),
-        clock=Clock(datetime(2026, 10, 28, 6, tzinfo=UTC)),
+        clock=Clock(datetime(2026, 10, 28, 6, tzinfo=UTC) + timedelta(seconds=next(OPENED))),
         tables=tables,
         store=LocalFeatureStore(tables, no_spark),
         open_registry=lambda: ModelRegistry(settings.schema_path, (home / "artifacts").as_uri()),

@@ -79,6 +79,7 @@ def test_the_evidence_goes_along(both):
     decided = "it was promoted as models:/main.health_monitor.late_jobs/1"  # the target's own decision stands there
     assert new.tags.pop("decision_reason").endswith(decided)
     assert old.tags.pop("decision_reason").endswith("there was no champion to compare with")
+    assert new.tags.pop("decided_at") > old.tags.pop("decided_at")
     assert new.tags == {**old.tags, **added}
     before, after = here.client.get_run(old.run_id), here.client.get_run(new.run_id)
     assert new.run_id != old.run_id
