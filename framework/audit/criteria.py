@@ -90,8 +90,8 @@ def thresholds(evidence: Evidence) -> Iterator[Finding]:
             return "it does not say the skill above which it may serve"
         if version.alias and not (version.tags.get("decision") and version.tags.get("decision_reason")):
             return "no decision gave it its alias"
-        gate = json.loads(version.tags.get("gate") or "{}")
-        if version.alias == CHAMPION and version.tags.get("provisional") != "true" and not _number(gate.get("skill_low")):
+        real = version.alias == CHAMPION and version.tags.get("provisional") != "true"
+        if real and not _number(json.loads(version.tags.get("gate") or "{}").get("skill_low")):
             return "it is champion without a lower bound of its skill"
         key = THRESHOLD.get(version.task)
         if key is None:

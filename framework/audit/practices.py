@@ -235,7 +235,7 @@ def retraining(evidence: Evidence) -> Iterator[Finding]:
         if not evidence.bundle.started(task):
             return f"nothing starts a task train_{model.name} by itself"
         if not (evidence.bundle.started(MONITOR) and evidence.bundle.started(REQUESTED)):
-            return f"nothing starts {MONITOR} and {REQUESTED} by itself, so nothing is trained for what monitoring finds"
+            return f"nothing starts {MONITOR} and {REQUESTED} by itself: no finding of the monitor trains anything"
         if model.retrain_after is None or model.newest_as_of is None:
             return "its newest version does not say when it is due for training"
         line = model.last("score") or model.last("train")

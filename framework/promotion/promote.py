@@ -123,7 +123,7 @@ def _promote(runtime: Runtime, catalog: str, model: str, version: int | None) ->
 
 
 def _approved(here: ModelRegistry, there: ModelRegistry, model: str, source: ModelVersion) -> str:
-    """Return the source's URI if it is champion at home and the target trained no champion itself: none was compared."""
+    """Return the URI of a champion, unless the target's own was trained there: nothing compared the two."""
     champion, theirs = here.by_alias(model, CHAMPION), there.by_alias(model, CHAMPION)
     copied = theirs is None or COPIED_FROM in theirs.tags
     return _uri(source) if copied and champion is not None and champion.version == source.version else ""

@@ -198,13 +198,18 @@ def no_spark() -> Any:
 
 
 def open_home(
-    home: Path, *more: type, catalog: str = "main", run_id: str = "run1", features: type = ToyFeatures, **more_settings: Any
+    home: Path,
+    *more: type,
+    catalog: str = "main",
+    run_id: str = "run1",
+    features: type = ToyFeatures,
+    **more_values: Any,
 ) -> Runtime:
     """Open a home as the product does, without booting Spark."""
     uri = f"sqlite:///{home / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    values = {"gold": "toy", "home": home, "as_of": AS_OF, "domains": ("toys",), "catalog": catalog} | more_settings
+    values = {"gold": "toy", "home": home, "as_of": AS_OF, "domains": ("toys",), "catalog": catalog} | more_values
     tables = LocalTables(home / "tables", no_spark)
     settings = Settings.parse(values, "test")
     runtime = Runtime(
@@ -267,8 +272,8 @@ def write_bundle(folder: Path) -> None:
     (folder / "databricks.yml").write_text("bundle: {name: toys}\ninclude: [jobs/resources/*.yml]\n")
     cases = [declared(name).use_case for name in MODELS]
     monitoring = "".join(f"      - task_key: {key}\n" for key in ("monitor_models", "train_requested"))
-    text = f"resources:\n  jobs:\n   monitor_job:\n    schedule: {{quartz_cron_expression: '0 0 7 * * ?'}}\n    tasks:\n"
-    (resources / "monitor.yml").write_text(text + monitoring)
+    daily = "    schedule: {quartz_cron_expression: '0 0 7 * * ?'}\n    tasks:\n"
+    (resources / "monitor.yml").write_text(f"resources:\n  jobs:\n   monitor_job:\n{daily}{monitoring}")
     for stage, start in (("train", "    schedule: {quartz_cron_expression: '0 0 3 ? * SUN'}\n"), ("score", "")):
         tasks = "".join(f"      - task_key: {stage}_{case}\n" for case in cases)
         text = f"resources:\n  jobs:\n   {stage}_job:\n{start}    tasks:\n{tasks}"

@@ -18,8 +18,8 @@ from framework.audit.collect import collect
 from framework.audit.rows import audit
 from framework.errors import ConfigError, RegistryError
 from framework.logging import configure
-from framework.pipeline import Pipeline
 from framework.monitoring.tables import DECISIONS
+from framework.pipeline import Pipeline
 from framework.promotion.promote import Outcome, promote
 from framework.results import Status
 from tests.audit.home import AS_OF, MODELS, build_table, open_home, toy_rows
