@@ -297,6 +297,13 @@ def test_promoting_a_withdrawn_version_takes_the_tag_away(raced):
     assert rollback(open_home(raced), MODEL, None)[0] == OLD
 
 
+def test_a_rollback_follows_the_last_change_even_if_a_person_repeats_one(raced):
+    """The same decision twice on a day is one row; the order of the changes is not lost with it."""
+    for version in (OLD, SHUFFLED, BETTER, OLD, SHUFFLED):
+        promote_version(open_home(raced), MODEL, version)
+    assert rollback(open_home(raced), MODEL, None)[0] == OLD
+
+
 def test_a_day_scored_again_after_a_rollback_keeps_every_row_of_the_old_version(raced):
     before = predictions(raced, OLD)
     assert len(before) == 12
