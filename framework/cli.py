@@ -77,7 +77,7 @@ def features(
 def train(
     gold: Gold = None, home: Home = None, as_of: AsOf = None, domains: Domains = None, models: Models = None,
     strict: Strict = False, resume: Resume = False, config: Config = None, scale: Scale = None,
-    requested: Annotated[bool, typer.Option("--requested", help="Only models that monitoring asked for.")] = False,
+    requested: Annotated[bool, typer.Option("--requested", help="Only what monitoring asked for.")] = False,
 ) -> None:  # fmt: skip
     """Train, judge and register the selected models; features must be there."""
     _run(("train",), locals())
@@ -153,7 +153,7 @@ def bundle(
     check: Annotated[bool, typer.Option("--check", help="Compare them, and look for faults.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Write the asset bundle's jobs from the loaded domains, or check the whole bundle."""
+    """Write the asset bundle's jobs, dashboard and monitors from the loaded domains, or check the whole bundle."""
     from framework.bundle.command import run_bundle
 
     end_with(lambda: run_bundle(folder, write=write, check=check, strict=strict))

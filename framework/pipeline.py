@@ -38,7 +38,7 @@ class Pipeline:
         runtime: The runtime.
         resume: Take over results of the latest run of the same day and inputs.
         first: First day of features to rebuild; ``None`` for the days that can still change.
-        requested: Train only models that monitoring asked to train again.
+        requested: Train only models that monitoring asked to train again, and those without any version.
         listen: Told of each unit; a progress display.
     """
 
@@ -98,9 +98,10 @@ class Pipeline:
     def _train(self) -> None:
         from framework.monitoring.retraining import open_requests
 
-        asked = {r["model_name"] for r in open_requests(self._runtime)} if self._requested else set(self.models)
+        asked = {row["model_name"] for row in open_requests(self._runtime)} if self._requested else set(self.models)
         for model in self.models:
-            if model in asked:
+            # What has no version yet is asked for every day: one day its history is long enough.
+            if model in asked or self._runtime.registry.served(model) is None:
                 self._do("train", model, lambda model=model: self._train_one(model))  # type: ignore[misc]
 
     def _train_one(self, model: str) -> UnitResult:

@@ -132,10 +132,17 @@ class Runtime:
         asked = as_of + timedelta(days=self.incomplete_days)
         settings = self.settings.model_copy(update={"as_of": asked})
         other = dataclasses.replace(
-            self, settings=settings, audited={}, labels={}, events={}, counted={}, later=self if cut else None
+            self,
+            settings=settings,
+            audited=self.audited if cut else {},
+            labels={},
+            events={},
+            counted={},
+            later=self if cut else None,
         )
         # The source is the same; only the day moves.
-        vars(other).update({name: vars(self)[name] for name in _SHARED if name in vars(self)})
+        shared = (*_SHARED, "profiler") if cut else _SHARED
+        vars(other).update({name: vars(self)[name] for name in shared if name in vars(self)})
         return other
 
     def gold(self, days: Days | None = None) -> GoldView:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from framework.clock import midnight
 from framework.errors import LabelError, ScoringError
 from framework.guard import check_subclass
+from framework.latest import keep_latest
 from framework.monitoring.tables import SERVING
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
@@ -94,6 +95,7 @@ class BatchScorer(ABC):
             description=f"{trainer.spec.question} One row per {trainer.spec.unit} and version.",
         )
         _note_served(runtime, self.model, served, as_of)
+        keep_latest(runtime, trainer.spec.use_case)
         total = count(rows)
         return UnitResult(
             stage="score",

@@ -1,4 +1,4 @@
-"""``health-monitor bundle``: writes the generated jobs, or checks the whole bundle."""
+"""``health-monitor bundle``: writes the generated files, or checks the whole bundle."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run_bundle(folder: Path, *, write: bool, check: bool, strict: bool) -> int:
 
 
 def faults(folder: Path) -> list[str]:
-    """Return every fault of a bundle: the rules for the whole, and those for its jobs.
+    """Return every fault of a bundle, as it is and with all that it could include.
 
     Args:
         folder: Folder of ``databricks.yml``.
@@ -58,12 +58,14 @@ def faults(folder: Path) -> list[str]:
     Returns:
         One sentence each, with its place.
     """
+    from framework.bundle.asset_rules import ASSET_RULES
     from framework.bundle.job_rules import job_faults
     from framework.bundle.load import read_bundle
     from framework.bundle.rules import RULES
 
     bundle = read_bundle(folder)
-    return [fault for rule in RULES for fault in rule(bundle)] + list(job_faults(bundle))
+    found = [fault for one in (bundle, bundle.whole) for rule in (*RULES, *ASSET_RULES) for fault in rule(one)]
+    return [*dict.fromkeys(found), *job_faults(bundle)]
 
 
 def _strangers(plugins: Registry) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT_FILE = "databricks.yml"
+OPTIONAL = "jobs/optional"
+"""Files that are ready for a bundle and no part of it until it includes them."""
 REFERENCE = re.compile(r"\$\{([^{}]+)\}")
 
 
@@ -54,11 +56,18 @@ class Bundle:
         folder: Folder of ``databricks.yml``.
         documents: The root file, then those that it includes.
         empty: Include patterns that match no file.
+        optional: Files that it could include and does not.
     """
 
     folder: Path
     documents: tuple[Document, ...]
     empty: tuple[str, ...]
+    optional: tuple[Document, ...] = ()
+
+    @property
+    def whole(self) -> Bundle:
+        """The bundle as it would be with all that it could include."""
+        return Bundle(self.folder, self.documents + self.optional, self.empty)
 
     @property
     def root(self) -> Document:
@@ -103,7 +112,9 @@ class Bundle:
 
     def _values(self, target: str) -> dict[str, Any]:
         own = dict(self.targets[target].get("variables") or {})
-        values = {f"var.{name}": variable.get("default") for name, variable in self.variables.items()}
+        # What is looked up by its name stays a reference: only a deployment knows the id.
+        known = {name: variable for name, variable in self.variables.items() if "lookup" not in variable}
+        values = {f"var.{name}": variable.get("default") for name, variable in known.items()}
         values |= {f"var.{k}": v.get("default") if isinstance(v, dict) else v for k, v in own.items()}
         return values | {"bundle.target": target, "bundle.name": (self.root.data.get("bundle") or {}).get("name")}
 
@@ -126,7 +137,13 @@ def read_bundle(folder: Path) -> Bundle:
     matches = {pattern: sorted(folder.glob(pattern)) for pattern in patterns}
     files = dict.fromkeys(file for found in matches.values() for file in found)
     documents = (root, *(_document(folder, file) for file in files))
-    return Bundle(folder, documents, tuple(pattern for pattern, found in matches.items() if not found))
+    optional = [file for file in sorted((folder / OPTIONAL).rglob("*.yml")) if file not in files]
+    return Bundle(
+        folder,
+        documents,
+        tuple(pattern for pattern, found in matches.items() if not found),
+        tuple(_document(folder, file) for file in optional),
+    )
 
 
 def walk(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

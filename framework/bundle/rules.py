@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from framework.bundle.load import REFERENCE, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from framework.bundle.load import Bundle
+    from framework.bundle.load import Bundle, Document
 
 TOP_LEVEL = {
     *("artifacts", "bundle", "experimental", "include", "permissions", "presets", "python", "resources", "run_as"),
@@ -73,11 +73,11 @@ def modes(bundle: Bundle) -> Iterator[str]:
 
 def variables(bundle: Bundle) -> Iterator[str]:
     """Every reference leads somewhere, and every variable is used."""
-    used = set()
-    for place, name in _references(bundle):
-        used.add(re.split(r"[.\[]", name.removeprefix("var."))[0])
+    for place, name in _references(bundle.documents):
         if fault := _dangling(bundle, name):
             yield f"{place}: {fault}"
+    everywhere = _references(bundle.documents + bundle.optional)
+    used = {re.split(r"[.\[]", name.removeprefix("var."))[0] for _, name in everywhere}
     for name in bundle.variables:
         if name not in used:
             yield f"{bundle.root.name}: variables/{name}: nothing uses it"
@@ -87,8 +87,8 @@ def variables(bundle: Bundle) -> Iterator[str]:
                 yield f"{bundle.root.name}: targets/{target}: sets a variable '{name}' that is not declared"
 
 
-def _references(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for document in bundle.documents:
+def _references(documents: Sequence[Document]) -> Iterator[tuple[str, str]]:
+    for document in documents:
         for path, value in walk(document.data):
             for name in REFERENCE.findall(value) if isinstance(value, str) else ():
                 yield f"{document.name}: {path}", name

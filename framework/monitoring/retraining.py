@@ -19,6 +19,8 @@ LABEL_P = 0.05
 BELOW_PROMISE = 0.05
 MIN_DAYS = 7
 """Days of outcomes below which a skill says nothing about a promise."""
+REST = timedelta(days=7)
+"""How long a reason rests that a training has taken: another fit on nearly the same days would end alike."""
 OPEN, TAKEN, LAPSED = "open", "taken", "lapsed"
 
 
@@ -53,13 +55,18 @@ def request(
         "label_drift": _labels(drift),
         "fallback": _fallback(runtime, model, served),
     }
-    still_open = open_requests(runtime, model)
-    before = {row["reason"]: row for row in still_open if row["model_version"] == served.version}
+    known = REQUESTS.read(runtime, [("model_name", "=", model)]).to_pylist()
+    # Of any version: where no champion holds the place, each training serves at once and would ask for the next.
+    resting = {row["reason"] for row in known if row["state"] == TAKEN and as_of - row["last_seen_on"] < REST}
+    open_now = [row for row in known if row["state"] == OPEN]
+    before = {row["reason"]: row for row in open_now if row["model_version"] == served.version}
     rows = [
-        _row(model, served.version, reason, says, as_of, before.get(reason)) for reason, says in reasons.items() if says
+        _row(model, served.version, reason, says, as_of, before.get(reason))
+        for reason, says in reasons.items()
+        if says and reason not in resting
     ]
     kept = {(served.version, row["reason"]) for row in rows}
-    lapsed = [r | {"state": LAPSED} for r in still_open if (r["model_version"], r["reason"]) not in kept]
+    lapsed = [row | {"state": LAPSED} for row in open_now if (row["model_version"], row["reason"]) not in kept]
     REQUESTS.merge(runtime, rows + lapsed)
     return rows
 

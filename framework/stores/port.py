@@ -44,6 +44,23 @@ class FeatureLookup:
     default_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """A view: the rows of a table whose values in some columns stand together in a row of another table.
+
+    Args:
+        rows: Three-level name of the table whose rows it shows, with all their columns.
+        among: Three-level name of the other table.
+        on: Columns that both tables have.
+        says: Comment of the view, used on creation.
+    """
+
+    rows: str
+    among: str
+    on: tuple[str, ...]
+    says: str = ""
+
+
 class TrainingSet(Protocol):
     """A frame with looked-up features, not yet computed."""
 
@@ -218,3 +235,11 @@ class Tables(Protocol):
 
     def delete(self, name: str, *, column: str, values: Sequence[str]) -> None:
         """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
+
+    def keep_view(self, name: str, view: View) -> None:
+        """Make a view, or bring it in line with its table's columns; rights on it stay. Nothing where there are none.
+
+        Args:
+            name: Three-level name of the view.
+            view: What it shows; both tables exist.
+        """

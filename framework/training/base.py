@@ -13,6 +13,7 @@ from framework.promotion import gate
 from framework.results import Status, UnitResult
 from framework.spec import ModelSpec, TableSpec, Task
 from framework.training import assemble, probe, rolling
+from framework.training.fitting import few_threads
 from framework.training.record import Trained, record
 from framework.training.split import NoSplit, Split, cut_at, held_back_windows, split_by_time
 
@@ -102,10 +103,11 @@ class ModelTrainer(ABC):
         if isinstance(data, str):
             return self._skipped(data)
         self._probe(data, runtime, as_of)
-        fitted = self._with_history(self.fit(data, runtime), data, data.split)
-        fitted = dataclasses.replace(fitted, remarks=(*self.remarks(runtime.gold()), *fitted.remarks))
-        walked = rolling.walk(self, data, fitted, runtime)
-        whole, final = self._refit(data, fitted, runtime) if runtime.settings.refit else (data, fitted)
+        with few_threads(len(data.split.train)):
+            fitted = self._with_history(self.fit(data, runtime), data, data.split)
+            walked = rolling.walk(self, data, fitted, runtime)
+            whole, final = self._refit(data, fitted, runtime) if runtime.settings.refit else (data, fitted)
+        final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
         trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=fingerprint, refit=whole is not data)
         return record(self, runtime, as_of, trained)
 

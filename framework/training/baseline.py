@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from framework.spec import FromFeature, GroupPrior, Task
+from framework.spec import FromFeature, GroupPrior, Task, short_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,9 +161,14 @@ def _plain(column: pd.Series) -> list[Any]:
 
 
 def _item(value: Any) -> Any:
-    """Return a value as JSON knows it: 1.0 from 1, so that a key read back is the same key."""
-    if isinstance(value, str) or value is None:
-        return value
+    """Return a value as JSON knows it: 1.0 from 1, so that a key read back is the same key.
+
+    Text is hashed: a group may be a person, and what is kept with a version names nobody.
+    """
+    if isinstance(value, str):
+        return short_hash([value])
+    if value is None:
+        return None
     number = float(value)
     return number if number == number else None  # noqa: PLR0124 - NaN is no key
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import contextlib
+
     import numpy as np
     import pandas as pd
 
     from framework.training.data import TrainingData
 
 IMPORTANCE_ROWS = 300
+PARALLEL_FROM = 100_000
 ISOTONIC_FROM = 1_000
 REASONS = 3
 OF_EACH_CLASS = 5
 """Rows of the rarer class without which a calibrator cannot be cross-fitted, nor judged."""
+
+
+def few_threads(rows: int) -> contextlib.AbstractContextManager[Any]:
+    """Keep OpenMP to one thread where rows are few: a tree's splits are then too small to be worth waking another."""
+    from threadpoolctl import threadpool_limits
+
+    found: contextlib.AbstractContextManager[Any] = threadpool_limits(1 if rows < PARALLEL_FROM else None, "openmp")
+    return found
 
 
 def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.Series) -> Any | None:

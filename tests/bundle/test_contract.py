@@ -36,11 +36,17 @@ def problems(folder: Path, target: str, resources: dict) -> list[dict]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_resource_is_one(target: str) -> None:
+    from databricks.bundles.dashboards import Dashboard
     from databricks.bundles.jobs import Job
+    from databricks.bundles.quality_monitors import QualityMonitor
     from databricks.bundles.schemas import Schema
 
-    resources = read_bundle(ROOT).resolved(target)
-    assert set(resources) == {"jobs", "schemas"}
+    resources = read_bundle(ROOT).whole.resolved(target)
+    assert set(resources) == {"jobs", "schemas", "dashboards", "quality_monitors"}
+    for dashboard in resources["dashboards"].values():
+        assert Dashboard.from_dict(dashboard).as_dict() == dashboard
+    for monitor in resources["quality_monitors"].values():
+        assert QualityMonitor.from_dict(monitor).as_dict() == monitor
     for job in resources["jobs"].values():
         back = Job.from_dict(job).as_dict()
         assert [task["task_key"] for task in back["tasks"]] == [task["task_key"] for task in job["tasks"]]
@@ -50,10 +56,11 @@ def test_every_resource_is_one(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_loader_has_nothing_to_say(target: str, tmp_path: Path) -> None:
-    resources = read_bundle(ROOT).resolved(target)
+    resources = read_bundle(ROOT).whole.resolved(target)
     assert problems(tmp_path, target, resources) == []
     written = json.loads((tmp_path / "out.json").read_text())["resources"]
-    assert set(written["jobs"]) == set(resources["jobs"])
+    for kind, found in resources.items():
+        assert set(written[kind]) == set(found)
 
 
 def misspelt_field(job: dict) -> None:
@@ -107,3 +114,27 @@ def test_what_the_package_lets_pass_is_ours_to_find() -> None:
     job["environments"][0]["spec"]["dependencies"].append(["a", "b"])
     job["environments"][0]["environment_key"] = "other"
     Job.from_dict(job)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("problem_type", "problem", "Unexpected field 'problem'"),
+        ("PROBLEM_TYPE_REGRESSION", "PROBLEM_TYPE_FORECAST", "not a valid MonitorInferenceLogProblemType"),
+        ("assets_dir", "assets", "'assets'"),
+    ],
+)
+def test_a_spoilt_monitor_is_refused(old: str, new: str, says: str) -> None:
+    from databricks.bundles.quality_monitors import QualityMonitor
+
+    monitor = read_bundle(ROOT).whole.resolved("prod")["quality_monitors"]["model_outcomes"]
+    with pytest.raises((ValueError, TypeError), match=re.escape(says)):
+        QualityMonitor.from_dict(json.loads(json.dumps(monitor).replace(old, new)))
+
+
+def test_a_spoilt_dashboard_is_refused() -> None:
+    from databricks.bundles.dashboards import Dashboard
+
+    (dashboard,) = read_bundle(ROOT).whole.resolved("prod")["dashboards"].values()
+    with pytest.raises((ValueError, TypeError), match="Unexpected field 'dataset_schemas'"):
+        Dashboard.from_dict(dashboard | {"dataset_schemas": "x"})

@@ -22,6 +22,10 @@ MONITORING = "jobs/resources/ml_monitoring_pipeline.yml"
 BACKFILL = "jobs/resources/ml_backfill.yml"
 SNAPSHOTS = "jobs/resources/ml_table_snapshots.yml"
 SCHEMAS = "jobs/resources/schemas.yml"
+DASHBOARD = "jobs/optional/dashboard.yml"
+WIDGETS = "jobs/optional/health_monitor.lvdash.json"
+OUTCOMES = "jobs/optional/monitors/model_outcomes.yml"
+PREDICTIONS = "jobs/optional/monitors/job_failure_predictions.yml"
 
 
 class Mutant(NamedTuple):
@@ -318,6 +322,61 @@ MUTANTS = [
         "        - task_key: train_requested\n          run_if: ALL_DONE\n",
         "would run though its monitoring failed",
     ),
+    Mutant("no_warehouse", DASHBOARD, "      warehouse_id: ${var.warehouse_id}\n", "", "warehouse_id is missing"),
+    Mutant(
+        "warehouse_undeclared", DASHBOARD, "  warehouse_id:\n    desc", "  warehouse:\n    desc", "undeclared variable"
+    ),
+    Mutant("warehouse_by_id", DASHBOARD, "${var.warehouse_id}", "00000000-0000-4000-8000-000000000001", "an id:"),
+    Mutant("unknown_key_of_a_dashboard", DASHBOARD, "embed_credentials", "embed_credential", "unknown key 'embed_cred"),
+    Mutant("shown_with_the_deployers_rights", DASHBOARD, "credentials: false", "credentials: true", "is not false"),
+    Mutant("no_definition", DASHBOARD, "./health_monitor.lv", "./monitor.lv", "there is no file ./monitor.lvdash.json"),
+    Mutant(
+        "dashboards_schema_by_its_variable",
+        DASHBOARD,
+        "${resources.schemas.features.name}",
+        "${var.feature_schema}",
+        "development mode renames the schema",
+    ),
+    Mutant("definition_that_is_no_json", WIDGETS, '"datasets": [', '"datasets": [,', "is no JSON"),
+    Mutant("query_with_a_schema", WIDGETS, "FROM alerts\\n", "FROM main.health_monitor.alerts\\n", "names a schema"),
+    Mutant(
+        "query_without_a_widget", WIDGETS, '"name": "alerts"', '"name": "alarms"', "dataset alarms: no widget shows"
+    ),
+    Mutant("widget_without_a_query", WIDGETS, '"name": "alerts"', '"name": "alarms"', "no dataset 'alerts'"),
+    Mutant(
+        "unknown_widget", WIDGETS, '"widgetType": "heatmap"', '"widgetType": "heat"', "version 3 of a widget 'heat'"
+    ),
+    Mutant("old_widget", WIDGETS, '"version": 2', '"version": 1', "version 1 of a widget"),
+    Mutant("field_that_is_not_asked_for", WIDGETS, '"fieldName": "max(psi)"', '"fieldName": "psi"', "shows 'psi'"),
+    Mutant("field_of_no_column", WIDGETS, "MAX(`psi`)", "MAX(`psy`)", "has no column 'psy'"),
+    Mutant("no_profile", OUTCOMES, "      inference_log:", "      snapshots:", "looks at its table as nothing"),
+    Mutant("unknown_key_of_a_monitor", OUTCOMES, "      slicing_exprs:", "      slices:", "unknown key 'slices'"),
+    Mutant(
+        "two_profiles", OUTCOMES, "      slicing", "      snapshot: {}\n      slicing", "inference_log and snapshot"
+    ),
+    Mutant("unknown_problem", OUTCOMES, "TYPE_REGRESSION", "TYPE_FORECAST", "no problem_type 'PROBLEM_TYPE_FORECAST'"),
+    Mutant("unknown_granularity", OUTCOMES, "- 1 day", "- 2 days", "no granularity '2 days'"),
+    Mutant("missing_time", OUTCOMES, "        timestamp_col: as_of_date\n", "", "timestamp_col is missing"),
+    Mutant("unknown_column", OUTCOMES, "label_col: outcome", "label_col: result", "has no column 'result'"),
+    Mutant("unknown_slice", OUTCOMES, "- label_name", "- label", "has no column 'label'"),
+    Mutant("no_assets", OUTCOMES, "assets_dir", "assets_folder", "assets_dir is missing"),
+    Mutant(
+        "second_monitor_on_a_table",
+        PREDICTIONS,
+        ".job_failure_predictions\n",
+        ".model_outcomes\n",
+        "has the monitor",
+    ),
+    Mutant(
+        "table_of_one_workspace",
+        OUTCOMES,
+        "table_name: ${var.catalog}.${resources.schemas.features.name}",
+        "table_name: main.health_monitor",
+        "names a catalog or schema by itself",
+    ),
+    Mutant(
+        "monitors_cron_of_five_fields", DATABRICKS, "0 0 12 ? * MON", "0 12 * * 1", "job_failure_predictions: sched"
+    ),
 ]
 
 
@@ -341,6 +400,25 @@ def test_a_planted_fault_is_found(bundle: Path, mutant: Mutant) -> None:
     file.write_text(text.replace(mutant.old, mutant.new, 1), "utf-8")
     found = faults(bundle)
     assert any(mutant.says in fault for fault in found), found
+
+
+def test_what_is_included_is_no_longer_optional(bundle: Path) -> None:
+    file = bundle / DATABRICKS
+    text = file.read_text("utf-8")
+    line = "  # - jobs/optional/dashboard.yml"
+    assert line in text, "the bundle has changed"
+    file.write_text(text.replace(line, "  - jobs/optional/dashboard.yml #"), "utf-8")
+    found = read_bundle(bundle)
+    assert DASHBOARD in [document.name for document in found.documents]
+    assert DASHBOARD not in [document.name for document in found.optional]
+    assert found.resolved("dev").keys() == {"jobs", "schemas", "dashboards"}
+    assert faults(bundle) == []
+
+
+def test_what_is_included_must_not_need_what_is_not(bundle: Path) -> None:
+    file = bundle / SNAPSHOTS
+    file.write_text(file.read_text("utf-8").replace("${var.snapshot_schemas}", "${var.warehouse_id}"), "utf-8")
+    assert any("undeclared variable ${var.warehouse_id}" in fault for fault in faults(bundle))
 
 
 def test_a_target_may_spoil_what_the_files_have_right(bundle: Path) -> None:

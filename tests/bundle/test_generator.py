@@ -19,9 +19,10 @@ from packaging.requirements import Requirement
 from framework.bundle import environment, files
 from framework.bundle.command import faults
 from framework.bundle.jobs import all_jobs
-from framework.bundle.load import read_bundle
+from framework.bundle.load import OPTIONAL, read_bundle
 from framework.errors import ConfigError
 from framework.plugins import Registry, discover, hookimpl
+from framework.spec import Task
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -41,7 +42,10 @@ class Acme:
     def model_trainers(self):
         lookups = (SimpleNamespace(table="acme_features"), SimpleNamespace(table="cost_features"))
         return [
-            SimpleNamespace(spec=SimpleNamespace(name="acme_forecaster", use_case="acme_forecast", lookups=lookups))
+            SimpleNamespace(
+                spec=SimpleNamespace(name="acme_forecaster", use_case="acme_forecast", lookups=lookups),
+                task=Task.REGRESSION,
+            )
         ]
 
     @hookimpl
@@ -114,7 +118,10 @@ def test_a_model_without_a_scorer_is_trained_and_not_scored() -> None:
 def test_a_strangers_models_are_among_the_tasks_and_the_bundle_stays_sound(folder: Path) -> None:
     plugins = discover(strict=True, extra={"acme": Acme()})
     changed = files.write(plugins, folder)
-    assert set(changed) == {f"jobs/resources/ml_{name}_pipeline.yml" for name in ("feature", "training", "inference")}
+    monitor = "jobs/optional/monitors/acme_forecast_predictions.yml"
+    pipelines = {f"jobs/resources/ml_{name}_pipeline.yml" for name in ("feature", "training", "inference")}
+    assert set(changed) == pipelines | {"jobs/optional/health_monitor.lvdash.json", monitor}
+    assert "('acme_forecaster', 'acme')" in (folder / "jobs/optional/health_monitor.lvdash.json").read_text("utf-8")
     job = yaml.safe_load((folder / "jobs/resources/ml_inference_pipeline.yml").read_text())["resources"]["jobs"]
     waits = tasks(job["ml_inference_pipeline"])["score_acme_forecast"]["depends_on"]
     assert [other["task_key"] for other in waits] == ["features_acme_features", "features_cost_features"]
@@ -124,12 +131,16 @@ def test_a_strangers_models_are_among_the_tasks_and_the_bundle_stays_sound(folde
 
 def test_a_file_that_is_no_longer_made_goes_and_one_by_hand_stays(plugins: Registry, folder: Path) -> None:
     old, own = folder / files.RESOURCES / "ml_old.yml", folder / files.RESOURCES / "own.yml"
+    gone = folder / OPTIONAL / "monitors" / "old_predictions.yml"
     old.write_text(files.HEADER)
+    gone.write_text(files.MONITOR_HEADER)
     own.write_text("resources: {}\n")
-    assert files.differences(plugins, folder) == ["jobs/resources/ml_old.yml"]
-    assert files.write(plugins, folder) == ["jobs/resources/ml_old.yml"]
+    stale = ["jobs/resources/ml_old.yml", "jobs/optional/monitors/old_predictions.yml"]
+    assert files.differences(plugins, folder) == stale
+    assert files.write(plugins, folder) == stale
     assert own.exists()
     assert not old.exists()
+    assert not gone.exists()
 
 
 @pytest.mark.parametrize("file", ["pyproject.toml", "requirements.lock"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.spec import FromFeature, GroupPrior, Task
-from framework.training.baseline import baseline_answers
+from framework.training.baseline import Baseline, baseline_answers, fit_baseline
 
 NAN = float("nan")
 
@@ -123,3 +125,16 @@ def test_class_distributions_are_distributions(train, groups, strength):
     assert found.shape == (len(groups), 4)
     assert (found >= 0).all()
     assert np.allclose(found.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("task", [Task.BINARY, Task.MULTICLASS, Task.REGRESSION])
+def test_a_baseline_is_the_same_after_json_and_names_nobody(task):
+    train = pd.DataFrame({"user": ["ana@a.org", "bo@a.org"] * 10, "label": [0, 1] * 10, "size": [1.0, 2.0] * 10})
+    for declared in (GroupPrior(by=("user", "size")), last("size")):
+        fitted = fit_baseline(declared, train, ("label",), task, 2)
+        text = json.dumps(fitted.to_json())
+        assert "@" not in text
+        rows = pd.DataFrame({"user": ["ana@a.org", "new", None], "size": [1.0, 2.0, NAN]})
+        again = Baseline.from_json(json.loads(text))
+        assert np.array_equal(again.answer(rows, task), fitted.answer(rows, task), equal_nan=True)
+        assert set(again.columns()) <= {"user", "size"}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import typer
+import yaml
 from pydantic import ValidationError
 
 from framework.bundle.load import Bundle, read_bundle
@@ -48,7 +49,7 @@ KINDS = {
     "run": {"sh"},
     "workspace": {"sh", "sql", "python"},
     "changes": {"sh"},
-    "settings": {"json", "toml"},
+    "settings": {"json", "toml", "yaml"},
 }
 COMMANDS = typer.main.get_command(app).commands
 OPTIONS = {name: {word for param in command.params for word in param.opts} for name, command in COMMANDS.items()}
@@ -92,7 +93,7 @@ def blocks(page: str) -> list[Block]:
 
 @cache
 def the_bundle() -> Bundle:
-    return read_bundle(ROOT)
+    return read_bundle(ROOT).whole  # the page includes what is optional
 
 
 @cache
@@ -208,7 +209,7 @@ def sql(block: Block) -> list[str]:
 
 def unknown_columns(statement: str) -> list[tuple[str, str]]:
     """Bare column names of a statement about one of our tables which it does not have."""
-    table = re.search(r"\.(\w+_predictions|run_ledger)\b", statement)
+    table = re.search(r"\.(\w+_predictions|run_ledger)(?:_latest)?\b", statement)
     if not table or not re.match("SELECT|DELETE", statement):
         return []
     if table[1] == "run_ledger":
@@ -260,12 +261,22 @@ def settings_file(block: Block) -> list[str]:
     return [f"{name} belongs to the tasks" for name in ("domains", "models", "tables") if name in values]
 
 
+def includes(block: Block) -> list[str]:
+    """The bundle's own list, with more files that it may include."""
+    (key, patterns), *more = yaml.safe_load(block.body).items()
+    assert (key, more) == ("include", [])
+    missing = set(read_bundle(ROOT).root.data["include"]) - set(patterns)
+    found = [f"leaves out {pattern}" for pattern in sorted(missing)]
+    return found + [f"no file {pattern}" for pattern in patterns if not list(ROOT.glob(pattern))]
+
+
 CHECKS: dict[str, Callable[[Block], list[str]]] = {
     "sh": shell,
     "sql": sql,
     "python": python,
     "json": overrides,
     "toml": settings_file,
+    "yaml": includes,
 }
 
 
@@ -313,6 +324,9 @@ def test_what_needs_no_workspace_runs(line: str) -> None:
         ("rebuild_days = 3", 'domains = ["cost"]', "domains belongs to the tasks"),
         ("health-monitor models", "databricks bundle summary --target dev", "it needs a workspace"),
         ("git fetch", "curl fetch", "unknown program curl"),
+        ("--var warehouse_id", "--var warehouse", "no variable warehouse"),
+        ("  - jobs/optional/dashboard.yml", "  - jobs/optional/board.yml", "no file jobs/optional/board.yml"),
+        ("include:\n  - jobs/resources/*.yml", "include:\n  - jobs/*/*.yml", "leaves out jobs/resources/*.yml"),
     ],
 )
 def test_a_planted_fault_is_found(old: str, new: str, says: str) -> None:
@@ -397,3 +411,17 @@ def test_the_settings_of_the_page_load_as_a_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(body, encoding="utf-8")
     assert load_settings({}, file).incomplete_days == 1
+
+
+def test_the_page_says_what_the_dashboard_and_the_monitors_are() -> None:
+    section = PAGE.split("\n## Dashboard and quality monitors\n")[1].split("\n## ")[0]
+    file = the_bundle().folder / "jobs" / "optional" / "health_monitor.lvdash.json"
+    pages = [page["displayName"] for page in json.loads(file.read_text("utf-8"))["pages"]]
+    rows = re.findall(r"^\| (\w+) \|", section, re.MULTILINE)
+    assert [row for row in rows if row in pages] == pages
+    variables = the_bundle().variables
+    assert f'"{variables["warehouse_id"]["lookup"]["warehouse"]}"' in section
+    _, minute, hour, *_, day = variables["profile_schedule"]["default"].split()
+    assert (day, f"on Mondays at {hour}:{minute.zfill(2)} (`profile_schedule`)" in section) == ("MON", True)
+    # Nothing of it is deployed by the blocks above it.
+    assert set(read_bundle(ROOT).resolved("prod")) == {"jobs", "schemas"}

@@ -258,3 +258,17 @@ def test_merges_do_what_a_dictionary_does(batches, tmp_path_factory):
     assert {key: repr(row["cost"]) for key, row in found.items()} == {
         (day(number), job): repr(cost) for (number, job), cost in twin.items()
     }
+
+
+def test_many_small_commits_leave_few_files_and_every_row(tables):
+    from framework.stores.local.delta import TIDY_EVERY
+
+    for number in range(2 * TIDY_EVERY + 3):
+        tables.merge(NAME, pa.table({"k": [str(number)], "v": [float(number)]}), keys=["k"])
+        tables.append(f"{NAME}_log", pa.table({"v": [number]}))
+    for name in (NAME, f"{NAME}_log"):
+        assert sorted(tables.read(name)["v"].to_pylist()) == list(range(2 * TIDY_EVERY + 3))
+        assert len(DeltaTable(str(tables.path(name))).file_uris()) < TIDY_EVERY
+    version = tables.version(NAME)
+    assert tables.merge(NAME, pa.table({"k": ["1"], "v": [1.0]}), keys=["k"]) == 0
+    assert tables.version(NAME) == version

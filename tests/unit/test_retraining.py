@@ -99,11 +99,22 @@ def test_a_training_takes_what_is_open_and_another_version_has_reasons_of_its_ow
     assert take(runtime, JOBS, 4) == 1
     assert open_requests(runtime, JOBS) == []
     assert REQUESTS.read(runtime)["taken_by_version"].to_pylist() == [4]
-    ask(runtime, drift=drifted("feature", 3), version=served(version=4))
+    assert ask(runtime, on=16, drift=drifted("feature", 3), version=served(version=4)) == []
+    ask(runtime, on=17, drift=drifted("feature", 3), version=served(version=4))
     assert [row["model_version"] for row in open_requests(runtime, JOBS)] == [4]
     # What was asked of a version that serves no more lapses.
-    ask(runtime, version=served(version=5))
+    ask(runtime, on=18, version=served(version=5))
     assert open_requests(runtime, JOBS) == []
+
+
+def test_a_reason_that_was_taken_rests_for_a_week(tmp_path):
+    runtime = runtime_in(tmp_path)
+    ask(runtime, on=10, drift=drifted("feature", 3))
+    take(runtime, JOBS, 4)  # the gate refused version 4: version 3 still serves
+    for on in (11, 16):
+        assert ask(runtime, on=on, drift=drifted("feature", 3)) == []
+    (found,) = ask(runtime, on=17, drift=drifted("feature", 3))
+    assert found["requested_on"] == day(17)
 
 
 @pytest.mark.parametrize(("failures", "asked"), [(10, True), (9, False), (0, False)])

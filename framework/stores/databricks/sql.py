@@ -141,6 +141,31 @@ def delete(name: str, field: str, values: Sequence[str]) -> str:
     return f"DELETE FROM {name_of(name)} WHERE {column(field)} IN ({', '.join(text(value) for value in values)})"
 
 
+def matching(name: str, columns: Sequence[str], among: str, on: Sequence[str]) -> str:
+    """Return the query for the rows whose values in some columns stand together in a row of another table.
+
+    Args:
+        name: Table of the rows.
+        columns: Its columns, by name: a view with a star keeps those that it was made with.
+        among: The other table.
+        on: Columns that both have.
+    """
+    same = " AND ".join(f"r.{column(c)} = a.{column(c)}" for c in on)
+    chosen = ", ".join(f"r.{column(c)}" for c in columns)
+    return f"SELECT {chosen} FROM {name_of(name)} AS r LEFT SEMI JOIN {name_of(among)} AS a ON {same}"
+
+
+def create_view(name: str, query: str, description: str) -> str:
+    """Return the statement that makes a view which is not there."""
+    comment = f" COMMENT {text(description)}" if description else ""
+    return f"CREATE VIEW IF NOT EXISTS {name_of(name)}{comment} AS {query}"
+
+
+def alter_view(name: str, query: str) -> str:
+    """Return the statement that gives a view another query; replacing it would take away the rights granted on it."""
+    return f"ALTER VIEW {name_of(name)} AS {query}"
+
+
 def stored_key(create_statement: str) -> tuple[list[str], str | None]:
     """Return primary key and time column from what ``SHOW CREATE TABLE`` answers."""
     found = _PRIMARY_KEY.search(create_statement)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame
+    from framework.stores.port import Frame, View
 
 Result = TypeVar("Result")
 
@@ -216,6 +216,20 @@ class DatabricksTables:
         """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
         if values:
             self.committed(name, lambda: self._spark().sql(sql.delete(name, column, values)))
+
+    def keep_view(self, name: str, view: View) -> None:
+        """Make a view, or bring it in line with its table's columns; rights on it stay.
+
+        Raises:
+            TableError: If the table that it shows does not exist.
+        """
+        session = self._existing(view.rows)
+        columns = session.table(view.rows).columns
+        query = sql.matching(view.rows, columns, view.among, view.on)
+        if not self.exists(name):
+            session.sql(sql.create_view(name, query, view.says))
+        elif session.table(name).columns != columns:
+            session.sql(sql.alter_view(name, query))
 
     def _formulas(self, name: str) -> dict[str, str]:
         rows = self._spark().sql(f"SHOW TBLPROPERTIES {sql.name_of(name)}").collect()

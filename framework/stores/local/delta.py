@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from framework.errors import TableError, nearest
 from framework.stores.arrow import pc
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
+TIDY_EVERY = 32
 _PLAIN_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "appendOnly", "invariants"}
 
 
@@ -236,3 +239,13 @@ def details(table: DeltaTable) -> dict[str, Any]:
     sizes = pa.table(table.get_add_actions(flatten=True))["size_bytes"]
     altered = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
     return {"row_count": table.count(), "size_bytes": pc.sum(sizes).as_py() or 0, "last_altered": altered}
+
+
+def tidy(delta: DeltaTable) -> None:
+    """Make one file of many now and then: each commit adds a small one, and every read and merge opens them all.
+
+    Another writer that commits in between wins; the next due commit tidies up.
+    """
+    if delta.version() % TIDY_EVERY == TIDY_EVERY - 1:
+        with contextlib.suppress(CommitFailedError):
+            delta.optimize.compact()

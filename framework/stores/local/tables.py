@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import random
 import re
 import time
@@ -14,8 +13,9 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from framework.errors import TableError, nearest
-from framework.stores.arrow import pc, to_arrow
+from framework.stores.arrow import to_arrow
 from framework.stores.keys import metadata_of
+from framework.stores.local.conditions import check_column, is_text, matching
 from framework.stores.local.delta import (
     align,
     arrow_schema,
@@ -26,33 +26,25 @@ from framework.stores.local.delta import (
     join_on,
     live_files,
     open_delta,
+    tidy,
     with_keys,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame
+    from framework.stores.port import Frame, View
 
 __all__ = ["LocalTables", "open_delta"]
 
 Result = TypeVar("Result")
-
-# Arrow's datasets carry no types.
-_dataset: Any = pyarrow.dataset.dataset
+_dataset: Any = pyarrow.dataset.dataset  # Arrow's datasets carry no types
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")
 _TRIES = 8
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class LocalTables:
@@ -118,16 +110,16 @@ class LocalTables:
         delta = self._existing(name)
         schema = arrow_schema(delta)
         for column in [*(columns or []), *(condition[0] for condition in where or [])]:
-            _known(column, schema, name)
+            check_column(column, schema, name)
         chosen = list(columns) if columns is not None else schema.names
         # A merge writes strings as string views, whose statistics Arrow cannot compare: those wait.
-        early = [condition for condition in where or [] if not _is_text(schema, condition[0])]
-        late = [condition for condition in where or [] if _is_text(schema, condition[0])]
+        early = [condition for condition in where or [] if not is_text(schema, condition[0])]
+        late = [condition for condition in where or [] if is_text(schema, condition[0])]
         read = list(dict.fromkeys([*chosen, *(condition[0] for condition in late)]))
         files = _dataset(live_files(delta, name), schema=schema, format="parquet")
-        table = files.to_table(columns=read, filter=_filter(early, schema, name))
+        table = files.to_table(columns=read, filter=matching(early, schema, name))
         if late:
-            table = table.filter(_filter(late, schema, name))
+            table = table.filter(matching(late, schema, name))
         # The files' own schema knows nothing of comments and keys; the log does.
         return table.select(chosen).cast(pa.schema([schema.field(column) for column in chosen]))
 
@@ -208,6 +200,7 @@ class LocalTables:
             elif table.num_rows:
                 aligned, added = align(table, arrow_schema(self._open(name)), name)
                 write_deltalake(str(self.path(name)), aligned, mode="append", schema_mode="merge" if added else None)
+                tidy(self._open(name))
 
         self._persist(name, once)
 
@@ -215,6 +208,9 @@ class LocalTables:
         """Delete the rows whose text column holds one of the values, in one commit; without values, none."""
         if values:
             self._persist(name, lambda: self._open(name).delete(holds(column, values)))
+
+    def keep_view(self, name: str, view: View) -> None:
+        """Do nothing: a folder has no views, and ``framework.latest`` reads the same rows."""
 
     def _merge(self, name: str, table: pa.Table, keys: Sequence[str], unimportant: Sequence[str]) -> int:
         delta = self._open(name)
@@ -228,15 +224,15 @@ class LocalTables:
             target_alias="t",
             merge_schema=bool(added),
         )
-        compared = [column for column in aligned.column_names if column not in {*keys, *unimportant}]
-        if compared:
+        if compared := [column for column in aligned.column_names if column not in {*keys, *unimportant}]:
             merger = merger.when_matched_update_all(predicate=changed(compared, added))
         counts = merger.when_not_matched_insert_all().execute()
-        return int(counts["num_target_rows_inserted"]) + int(counts["num_target_rows_updated"])
+        if written := int(counts["num_target_rows_inserted"]) + int(counts["num_target_rows_updated"]):
+            tidy(delta)
+        return written
 
     def _create(self, name: str, rows: pa.Table, description: str) -> None:
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        (path := self.path(name)).parent.mkdir(parents=True, exist_ok=True)
         # Schema, comment and rows are version 0: a reader sees all of the table or none of it.
         write_deltalake(str(path), rows, mode="error", name=path.name, description=description or None)
 
@@ -272,27 +268,3 @@ class LocalTables:
             wanted = ".".join(["catalog", "schema", "table"][:levels])
             raise TableError(what="a name has another form", where=f"'{name}'", fix=f"write {wanted}")
         return self._root.joinpath(*parts)
-
-
-def _known(column: str, schema: pa.Schema, name: str) -> None:
-    if column not in schema.names:
-        raise TableError(what=f"no column '{column}'", where=name, fix=nearest(column, schema.names))
-
-
-def _is_text(schema: pa.Schema, column: str) -> bool:
-    kind = schema.field(column).type
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
-
-
-def _filter(where: Sequence[Any], schema: pa.Schema, name: str) -> object:
-    result = None
-    for column, sign, value in where:
-        field, kind = pc.field(column), schema.field(column).type
-        if sign == "in":
-            one = field.isin(pa.array(list(value), type=kind))
-        elif sign in _OPERATORS:
-            one = _OPERATORS[sign](field, pa.scalar(value, type=kind))
-        else:
-            raise TableError(what=f"unknown operator '{sign}'", where=name, fix=nearest(sign, [*_OPERATORS, "in"]))
-        result = one if result is None else result & one
-    return result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FACTS = "unity.json"
+QUERY = "view.sql"
 
 
 class UnityCatalog:
@@ -50,6 +51,21 @@ class UnityCatalog:
         """Return the tables of a schema."""
         folder = self.root.joinpath(*schema.replace("`", "").split("."))
         return sorted(table.parent.name for table in folder.glob(f"*/{FACTS}"))
+
+    def view(self, name: str) -> str:
+        """Return a view's query; empty if there is no such view."""
+        file = self.folder(name) / QUERY
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    def views(self, schema: str) -> list[str]:
+        """Return the views of a schema."""
+        folder = self.root.joinpath(*schema.replace("`", "").split("."))
+        return sorted(view.parent.name for view in folder.glob(f"*/{QUERY}"))
+
+    def keep_view(self, name: str, query: str) -> None:
+        """Make a view, or give it another query."""
+        self.folder(name).mkdir(parents=True, exist_ok=True)
+        (self.folder(name) / QUERY).write_text(query, encoding="utf-8")
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return what is known of a table beside its rows."""

@@ -55,11 +55,13 @@ class StandinSession:
         return self
 
     def tableExists(self, name: str) -> bool:  # noqa: N802 - Spark's name
-        """Tell whether a table exists."""
-        return name.count(".") == LEVELS - 1 and self._catalog.exists(name)
+        """Tell whether a table or view exists."""
+        return name.count(".") == LEVELS - 1 and (self._catalog.exists(name) or bool(self._catalog.view(name)))
 
     def table(self, name: str) -> DataFrame:
-        """Return a table, or view-like query of the real session."""
+        """Return a table, a view, or a view-like query of the real session."""
+        if query := self._catalog.view(name):
+            return self._viewed(query)
         if not self._catalog.exists(name):
             return self._session.table(name)
         return open_delta(self._session, self._catalog.folder(name))
@@ -77,8 +79,23 @@ class StandinSession:
         run(self, statement, frames.get("rows"))
         return self._session.createDataFrame([(0,)], "num_affected_rows bigint")
 
+    def _viewed(self, query: str) -> DataFrame:
+        """Run a view's query over the stand-in's tables."""
+        statement = sqlglot.parse_one(query, dialect="databricks")
+        frames = {}
+        for at, table in enumerate(list(statement.find_all(exp.Table))):
+            frames[f"table_{at}"] = self.table(".".join(part.name for part in table.parts))
+            table.replace(exp.to_table(f"{ROWS}_table_{at}", alias=table.alias_or_name))
+        text = re.sub(rf"{ROWS}_(table_\d+)", r"{\1}", _sql(statement))
+        return self._session.sql(text, **frames)
+
     def _create(self, statement: exp.Create, rows: DataFrame | None) -> None:
         name = _table(statement.this)
+        if statement.kind == "VIEW":
+            assert statement.args.get("exists"), "replacing a view takes away the rights granted on it"
+            if not self._catalog.view(name):
+                self._catalog.keep_view(name, _sql(statement.expression))
+            return
         if statement.args.get("exists") and self._catalog.exists(name):
             return
         if statement.expression is not None:  # CREATE TABLE AS SELECT * FROM rows
@@ -101,7 +118,10 @@ class StandinSession:
     def _alter(self, statement: exp.Alter, _: DataFrame | None) -> None:
         name = _table(statement.this)
         for action in statement.args["actions"]:
-            if isinstance(action, exp.ColumnDef):
+            if statement.args["kind"] == "VIEW":
+                assert self._catalog.view(name), f"there is no view {name}"
+                self._catalog.keep_view(name, _sql(action))
+            elif isinstance(action, exp.ColumnDef):
                 self._catalog.add_columns(name, [_field(action)])
             elif isinstance(action, exp.Schema):
                 self._catalog.add_columns(name, [_field(column) for column in action.expressions])
@@ -165,10 +185,10 @@ class StandinSession:
         return pa.table({"key": pa.array(list(found), pa.string()), "value": pa.array(found.values(), pa.string())})
 
     def _tables(self, schema: str) -> pa.Table:
-        return pa.table({"tableName": pa.array(self._catalog.names(schema), pa.string())})
+        return pa.table({"tableName": pa.array(self._catalog.names(schema) + self._catalog.views(schema), pa.string())})
 
-    def _views(self, _: str) -> pa.Table:
-        return pa.table({"viewName": pa.array([], pa.string())})
+    def _views(self, schema: str) -> pa.Table:
+        return pa.table({"viewName": pa.array(self._catalog.views(schema), pa.string())})
 
     _SHOWN: tuple[tuple[str, Callable[[Any, str], pa.Table]], ...] = (
         (f"DESCRIBE HISTORY {_NAME}", _history),
