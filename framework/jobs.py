@@ -144,9 +144,9 @@ def _run_stage(stage: str, words: Sequence[str]) -> Outcome:
     settings, own = _read(stage, words)
     first = parse_day(own["from"], "--from") if "from" in own else None
     resume = _is_true(own.get("resume", "false"), "--resume")
+    requested = _is_true(own.get("requested", "false"), "--requested")
     logging.configure(console=False)
     runtime = launch(settings, _name_broken)
-    requested = _is_true(own.get("requested", "false"), "--requested")
     units = Pipeline(runtime, resume=resume, first=first, requested=requested).run([stage])
     return Outcome(runtime.run_id, runtime.as_of, units)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING
 
 from framework.audit.evidence import named
 from framework.audit.expected import THRESHOLD
 from framework.audit.findings import of_models, of_versions, one
+from framework.registry import CHAMPION
 from framework.spec import Task
 
 if TYPE_CHECKING:
@@ -81,11 +83,16 @@ def traced(evidence: Evidence) -> Iterator[Finding]:
 
 
 def thresholds(evidence: Evidence) -> Iterator[Finding]:
-    """19. Each version says the skill that it needs to serve, and the threshold by which it decides."""
+    """19. Each version says the skill that it needs to serve and had, who decided on it, and its own threshold."""
 
     def problem(version: Version) -> str:
         if not _number(version.tags.get("promote_above")):
             return "it does not say the skill above which it may serve"
+        if version.alias and not (version.tags.get("decision") and version.tags.get("decision_reason")):
+            return "no decision gave it its alias"
+        real = version.alias == CHAMPION and version.tags.get("provisional") != "true"
+        if real and not _number(json.loads(version.tags.get("gate") or "{}").get("skill_low")):
+            return "it is champion without a lower bound of its skill"
         key = THRESHOLD.get(version.task)
         if key is None:
             return "" if version.task == Task.REGRESSION else "its run says no known type of model"

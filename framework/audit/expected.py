@@ -7,6 +7,8 @@ from framework.spec import Task
 EVIDENCE_TAGS = ("fingerprint", "as_of", "spec_hash", "fallback", "judged", "outputs", "result")
 RUN_TAGS = ("project", "domain", "model_name", "model_type", "algorithm", "use_case", "training_data")
 RUN_PARAMS = ("as_of", "seed", "train_end", "test_end", "rows_train", "feature_spec_hash", "dataset.hash")
+MONITOR, REQUESTED = "monitor_models", "train_requested"
+"""Tasks of the deployed monitor: it looks at all models, and trains those for which it found a reason."""
 LABELS: dict[str, tuple[str, ...]] = {
     Task.REGRESSION: ("double",),
     Task.BINARY: ("int",),

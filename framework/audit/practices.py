@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from framework.audit.evidence import named
-from framework.audit.expected import EVIDENCE_TAGS, LABELS, METRICS, RUN_PARAMS, RUN_TAGS
+from framework.audit.expected import EVIDENCE_TAGS, LABELS, METRICS, MONITOR, REQUESTED, RUN_PARAMS, RUN_TAGS
 from framework.audit.findings import of_models, of_versions, one
 from framework.audit.serverless import refused
 from framework.features import FROM_GOLD, NOTHING
@@ -226,7 +226,7 @@ def metrics(evidence: Evidence) -> Iterator[Finding]:
 
 
 def retraining(evidence: Evidence) -> Iterator[Finding]:
-    """14. Something starts each model's training by itself, and its newest version is not past its age."""
+    """14. Training starts by itself, and when monitoring asks for it; no newest version is past its age."""
 
     def problem(model: Model) -> str:
         if evidence.bundle.problem:
@@ -234,6 +234,8 @@ def retraining(evidence: Evidence) -> Iterator[Finding]:
         task = evidence.bundle.task("train", model.name, model.use_case)
         if not evidence.bundle.started(task):
             return f"nothing starts a task train_{model.name} by itself"
+        if not (evidence.bundle.started(MONITOR) and evidence.bundle.started(REQUESTED)):
+            return f"nothing starts {MONITOR} and {REQUESTED} by itself: no finding of the monitor trains anything"
         if model.retrain_after is None or model.newest_as_of is None:
             return "its newest version does not say when it is due for training"
         line = model.last("score") or model.last("train")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from framework.errors import RegistryError
 from framework.monitoring.tables import DECISIONS
@@ -11,6 +11,8 @@ from framework.registry import CHALLENGER, CHAMPION
 from framework.stores.models import tags_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow.entities.model_registry import ModelVersion
 
     from framework.runtime import Runtime
@@ -105,15 +107,22 @@ def _before(runtime: Runtime, model: str, champion: int) -> int:
     rows = DECISIONS.read(runtime, [("model_name", "=", model)]).to_pylist()
     rows = [row for row in rows if row["decision"] in ("promoted", "provisional", "rolled_back")]
     there = {int(v.version): v for v in runtime.registry.versions(model)}
-    for row in sorted(rows, key=lambda row: row["decided_at"], reverse=True):
-        number = row["model_version"]
-        if number != champion and number in there and WITHDRAWN not in there[number].tags:
-            return int(number)
+    rows = [row for row in rows if row["model_version"] in there and row["model_version"] != champion]
+    for row in sorted(rows, key=lambda row: _when(row, there[row["model_version"]]), reverse=True):
+        if WITHDRAWN not in there[row["model_version"]].tags:
+            return int(row["model_version"])
     raise RegistryError(
         what="no other version was ever champion",
         where=runtime.registry.full_name(model),
         fix="name a version with --to, or leave the model to its champion",
     )
+
+
+def _when(row: Mapping[str, Any], version: ModelVersion) -> str:
+    """Return when a decision was taken last: the same one again leaves its row as it was, and renews the tag."""
+    said = version.tags
+    same = all(said.get(name) == row[name] for name in ("decision", "decided_by"))
+    return max(str(row["decided_at"].isoformat()), said.get("decided_at", "") if same else "")
 
 
 def _refuse(runtime: Runtime, model: str, version: ModelVersion) -> None:

@@ -55,12 +55,13 @@ def objection(tags: Mapping[str, str]) -> str:
     """
     figures = json.loads(tags.get("gate", "{}"))
     origins, low, above = figures.get("origins", 0), figures.get("skill_low"), float(tags.get("promote_above", "0"))
+    dummy = "; ".join(["it is a fallback", *filter(None, [tags.get("reason")])])
     unjudged = tags.get("withheld") or "no event is known that could judge it"
     few = f"{origins} rolling origins could be judged, {MIN_ORIGINS} are needed"
     weak = f"the lower 90 % bound of its skill over {origins} rolling origins is {low or 0:+.3f}, not above {above:g}"
     against = {
         f"a person took it back: {tags.get(WITHDRAWN)}": WITHDRAWN in tags,
-        "it is a fallback": tags.get("fallback") == "true",
+        dummy: tags.get("fallback") == "true",
         unjudged: tags.get("judged") != "true",
         "it does not beat its baseline on the days held back": tags.get("beats_baseline") != "true",
         few: origins < MIN_ORIGINS or low is None,
@@ -118,6 +119,12 @@ def _better(passed: str, tags: Mapping[str, str]) -> str:
     )
 
 
+def _overruled(tags: Mapping[str, str], champion: ModelVersion | None) -> bool:
+    """Tell whether a person chose the champion after this version was decided on: an unchanged training is no news."""
+    theirs = champion.tags if champion is not None else {}
+    return theirs.get("decided_by") == "person" and "" < tags.get("decided_at", "") < theirs.get("decided_at", "")
+
+
 def settle(
     runtime: Runtime, spec: ModelSpec, version: int, *, registry: ModelRegistry | None = None, approved: str = ""
 ) -> Decision:
@@ -142,9 +149,13 @@ def settle(
         raise RegistryError(what=f"no version {version}", where=registry.full_name(spec.name), fix="train it first")
     registry.describe(spec)
     tags = tags_of(every[version])
+    if registry is not runtime.registry:
+        tags.pop("compared", None)  # it was compared with the champion of its own catalog, whose numbers are others
     champion = registry.by_alias(spec.name, CHAMPION)
     if champion is not None and int(champion.version) == version:
         return Decision(CHAMPION, "promoted", tags.get("decision_reason", ""))
+    if not approved and _overruled(tags, champion):
+        return Decision(CHALLENGER, tags["decision"], "a person has decided otherwise since")
     any_judged = any(v.tags.get("judged") == "true" for v in every.values())
     found = decide(tags, champion, any_judged=any_judged, approved=approved)
     write_down(runtime, registry, spec.name, version, found, champion=champion, tags=tags)
@@ -191,7 +202,8 @@ def write_down(
         "champion_skill": compared.get("champion_skill"),
         "challenger_skill": compared.get("challenger_skill"),
         "compared_days": compared.get("days"),
-        "decided_at": runtime.clock.now(),
+        "decided_at": (now := runtime.clock.now()),
     }
     DECISIONS.merge(runtime, [row | figures], schema_path=registry.schema_path)
-    registry.tag(model, version, {"decision": found.decision, "decision_reason": found.reason})
+    said = {"decision": found.decision, "decision_reason": found.reason}
+    registry.tag(model, version, said | {"decided_by": by, "decided_at": now.isoformat()})

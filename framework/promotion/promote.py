@@ -19,6 +19,7 @@ import yaml
 
 from framework.errors import HealthMonitorError, RegistryError
 from framework.promotion import gate
+from framework.registry import CHALLENGER, CHAMPION
 from framework.stores.keys import metadata_of
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import SPEC_FOLDER
@@ -109,23 +110,28 @@ def _promote(runtime: Runtime, catalog: str, model: str, version: int | None) ->
     spec = runtime.plugins.trainers[model].item.spec
     number, outcome = _already(target, model, source), Outcome.UNCHANGED
     newest = target.versions(model)
+    approved = _approved(runtime.registry, target, model, source)
     if number is None:
         number, outcome = _copy(runtime, target, catalog, model, source), Outcome.COPIED
-    if outcome is Outcome.COPIED or int(newest[-1].version) == number:
-        # Also what a run that was killed right after the copy has left undone.
-        champion = runtime.registry.by_alias(model, "champion")
-        approved = _uri(source) if champion is not None and champion.version == source.version else ""
+    if approved or outcome is Outcome.COPIED or int(newest[-1].version) == number:
+        # Also what a run that was killed right after the copy has left undone, and a source that was rolled back.
         gate.settle(runtime, spec, number, registry=target, approved=approved)
-    held = [a for a in ("champion", "challenger") if (v := target.by_alias(model, a)) and int(v.version) == number]
+    held = [a for a in (CHAMPION, CHALLENGER) if (v := target.by_alias(model, a)) and int(v.version) == number]
     return Promotion(
         model=model, outcome=outcome, source=int(source.version), target=number, alias=held[0] if held else ""
     )
 
 
+def _approved(here: ModelRegistry, there: ModelRegistry, model: str, source: ModelVersion) -> str:
+    """Return the URI of a champion, unless the target's own was trained there: nothing compared the two."""
+    champion, theirs = here.by_alias(model, CHAMPION), there.by_alias(model, CHAMPION)
+    copied = theirs is None or COPIED_FROM in theirs.tags
+    return _uri(source) if copied and champion is not None and champion.version == source.version else ""
+
+
 def _source(registry: ModelRegistry, model: str, version: int | None) -> ModelVersion:
     if version is None:
-        found = registry.by_alias(model, "champion")
-        wanted = "champion"
+        found, wanted = registry.by_alias(model, CHAMPION), "champion"
     else:
         found = next((v for v in registry.versions(model) if int(v.version) == version), None)
         wanted = f"version {version}"
@@ -214,9 +220,7 @@ def _retarget(folder: Path, runtime: Runtime, catalog: str) -> FeatureSpec:
         if "table_name" in entry:
             entry["table_name"] = there(entry["table_name"])
     tables = [(there(name), entry) for one in content.get("input_tables", []) for name, entry in one.items()]
-    identify = getattr(
-        runtime.tables, "table_id", None
-    )  # Unity Catalog's ids are its own affair: it only warns of them
+    identify = getattr(runtime.tables, "table_id", None)  # Unity Catalog's ids are its own affair: it only warns
     for name, entry in tables:
         if identify is not None and runtime.tables.exists(name):
             entry["table_id"] = identify(name)

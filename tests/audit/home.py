@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 AS_OF = date(2026, 10, 27)
 DAYS, JOBS = 130, 12
 MODELS = ("late_jobs", "job_seconds", "odd_jobs")
+OPENED = itertools.count()
+"""Each opening is a second later than the one before: decisions have an order."""
 SCHEMA = "main.health_monitor"
 TABLE = f"{SCHEMA}.toy_features"
 
@@ -169,8 +172,9 @@ class ToyGold(GoldSource):
 class Toys:
     """The plugin."""
 
-    def __init__(self, *more: type) -> None:
+    def __init__(self, *more: type, features: type = ToyFeatures) -> None:
         self._trainers = [LateJobs, JobSeconds, OddJobs, *more]
+        self._features = features
 
     @hookimpl
     def gold_sources(self):
@@ -178,7 +182,7 @@ class Toys:
 
     @hookimpl
     def feature_builders(self):
-        return [ToyFeatures]
+        return [self._features]
 
     @hookimpl
     def model_trainers(self):
@@ -193,18 +197,25 @@ def no_spark() -> Any:
     raise AssertionError("no Spark is needed here")
 
 
-def open_home(home: Path, *more: type, catalog: str = "main", run_id: str = "run1") -> Runtime:
+def open_home(
+    home: Path,
+    *more: type,
+    catalog: str = "main",
+    run_id: str = "run1",
+    features: type = ToyFeatures,
+    **more_values: Any,
+) -> Runtime:
     """Open a home as the product does, without booting Spark."""
     uri = f"sqlite:///{home / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    values = {"gold": "toy", "home": home, "as_of": AS_OF, "domains": ("toys",), "catalog": catalog}
+    values = {"gold": "toy", "home": home, "as_of": AS_OF, "domains": ("toys",), "catalog": catalog} | more_values
     tables = LocalTables(home / "tables", no_spark)
     settings = Settings.parse(values, "test")
     runtime = Runtime(
         settings=settings,
-        plugins=discover(strict=True, extra={"toys": Toys(*more)}),
-        clock=Clock(datetime(2026, 10, 28, 6, tzinfo=UTC)),
+        plugins=discover(strict=True, extra={"toys": Toys(*more, features=features)}),
+        clock=Clock(datetime(2026, 10, 28, 6, tzinfo=UTC) + timedelta(seconds=next(OPENED))),
         tables=tables,
         store=LocalFeatureStore(tables, no_spark),
         open_registry=lambda: ModelRegistry(settings.schema_path, (home / "artifacts").as_uri()),
@@ -260,6 +271,9 @@ def write_bundle(folder: Path) -> None:
     resources.mkdir(parents=True)
     (folder / "databricks.yml").write_text("bundle: {name: toys}\ninclude: [jobs/resources/*.yml]\n")
     cases = [declared(name).use_case for name in MODELS]
+    monitoring = "".join(f"      - task_key: {key}\n" for key in ("monitor_models", "train_requested"))
+    daily = "    schedule: {quartz_cron_expression: '0 0 7 * * ?'}\n    tasks:\n"
+    (resources / "monitor.yml").write_text(f"resources:\n  jobs:\n   monitor_job:\n{daily}{monitoring}")
     for stage, start in (("train", "    schedule: {quartz_cron_expression: '0 0 3 ? * SUN'}\n"), ("score", "")):
         tasks = "".join(f"      - task_key: {stage}_{case}\n" for case in cases)
         text = f"resources:\n  jobs:\n   {stage}_job:\n{start}    tasks:\n{tasks}"

@@ -27,6 +27,7 @@ from tests.audit.home import AS_OF, SCHEMA, TABLE, NeverTrained, open_home, sql
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MONITOR = "bundle/jobs/resources/monitor.yml"
 TRAIN, SCORE = "bundle/jobs/resources/train.yml", "bundle/jobs/resources/score.yml"
 
 
@@ -224,6 +225,18 @@ def paused_schedule(home: Path) -> None:
     edit_text(home / TRAIN, "{quartz", "{pause_status: PAUSED, quartz")
 
 
+def never_monitored(home: Path) -> None:
+    (home / MONITOR).unlink()
+
+
+def asked_for_nothing(home: Path) -> None:
+    edit_text(home / MONITOR, "      - task_key: train_requested\n", "")
+
+
+def paused_monitoring(home: Path) -> None:
+    edit_text(home / MONITOR, "{quartz", "{pause_status: PAUSED, quartz")
+
+
 def too_old(home: Path) -> None:
     open_home(home).registry.client.set_model_version_tag(f"{SCHEMA}.late_jobs", "1", "as_of", "2026-09-01")
 
@@ -255,6 +268,14 @@ def rows_of_another(home: Path) -> None:
 
 def no_bar(home: Path) -> None:
     open_home(home).registry.client.delete_model_version_tag(f"{SCHEMA}.late_jobs", "1", "promote_above")
+
+
+def undecided(home: Path) -> None:
+    open_home(home).registry.client.delete_model_version_tag(f"{SCHEMA}.odd_jobs", "1", "decision")
+
+
+def unbounded(home: Path) -> None:
+    open_home(home).registry.client.set_model_version_tag(f"{SCHEMA}.late_jobs", "1", "gate", '{"origins": 3}')
 
 
 def no_threshold(home: Path) -> None:
@@ -296,12 +317,17 @@ BREACHES: list[tuple[int, Callable[[Path], None], str]] = [
     (13, lost_baseline, "late_jobs version 1: its run lacks baseline_average_precision"),
     (14, no_schedule, "late_jobs: nothing starts a task train_late_jobs by itself"),
     (14, paused_schedule, "late_jobs: nothing starts a task train_late_jobs by itself"),
+    (14, never_monitored, "late_jobs: nothing starts monitor_models and train_requested by itself"),
+    (14, asked_for_nothing, "odd_jobs: nothing starts monitor_models and train_requested by itself"),
+    (14, paused_monitoring, "late_jobs: nothing starts monitor_models and train_requested by itself"),
     (14, too_old, "late_jobs: its newest version is 56 days old, 30 are allowed"),
     (15, brought_along, "late_jobs version 1, runs: it takes this column from the frame"),
     (17, foreign_rows, "late_jobs: 1 of 12 predictions come from notebook"),
     (18, untraced_rows, "late_jobs: 1 of 12 predictions name the wrong run: gone"),
     (18, rows_of_another, "late_jobs: 1 of 12 predictions name the wrong run"),
     (19, no_bar, "late_jobs version 1: it does not say the skill above which it may serve"),
+    (19, undecided, "odd_jobs version 1: no decision gave it its alias"),
+    (19, unbounded, "late_jobs version 1: it is champion without a lower bound of its skill"),
     (19, no_threshold, "odd_jobs version 1: the served model holds no 'raw_threshold'"),
     (20, undescribed, "late_jobs: it has no description"),
 ]

@@ -18,6 +18,7 @@ from framework.audit.collect import collect
 from framework.audit.rows import audit
 from framework.errors import ConfigError, RegistryError
 from framework.logging import configure
+from framework.monitoring.tables import DECISIONS
 from framework.pipeline import Pipeline
 from framework.promotion.promote import Outcome, promote
 from framework.results import Status
@@ -75,6 +76,10 @@ def test_the_evidence_goes_along(both):
     here, there = open_home(both).registry, open_home(both, catalog=PROD).registry
     old, new = here.versions("late_jobs")[0], there.versions("late_jobs")[0]
     added = {"copied_from": "models:/main.health_monitor.late_jobs/1", "copied_from_run": old.run_id}
+    decided = "it was promoted as models:/main.health_monitor.late_jobs/1"  # the target's own decision stands there
+    assert new.tags.pop("decision_reason").endswith(decided)
+    assert old.tags.pop("decision_reason").endswith("there was no champion to compare with")
+    assert new.tags.pop("decided_at") > old.tags.pop("decided_at")
     assert new.tags == {**old.tags, **added}
     before, after = here.client.get_run(old.run_id), here.client.get_run(new.run_id)
     assert new.run_id != old.run_id
@@ -82,7 +87,9 @@ def test_the_evidence_goes_along(both):
     assert after.data.metrics == before.data.metrics
     assert after.data.tags["copied_from"] == added["copied_from"]
     assert after.inputs.dataset_inputs[0].dataset.digest == before.inputs.dataset_inputs[0].dataset.digest
-    assert [a.path for a in here.client.list_artifacts(new.run_id)] == ["reference.json", "training.json"]
+    files = [[a.path for a in here.client.list_artifacts(v.run_id)] for v in (old, new)]
+    assert files[0] == files[1]
+    assert {"reference.json", "training.json"} <= set(files[1])  # and plots, where matplotlib is installed
     described = there.client.get_registered_model("prod.health_monitor.late_jobs").description
     assert described == here.client.get_registered_model("main.health_monitor.late_jobs").description
 
@@ -143,11 +150,60 @@ def test_a_champion_becomes_challenger_where_there_is_one_already(both):
     assert open_home(both, catalog=PROD).registry.by_alias("late_jobs", "champion").version in (1, "1")
 
 
+def twin(both, catalog="main", model="late_jobs", **tags):
+    """Register a model's first version once more, as another training; returns the runtime and the number."""
+    runtime = open_home(both, catalog=catalog)
+    old = next(v for v in runtime.registry.versions(model) if v.version in (1, "1"))
+    told = dict(old.tags) | {"fingerprint": f"another {tags}"} | tags
+    made = runtime.registry.client.create_model_version(old.name, old.source, old.run_id, tags=told)
+    return runtime, int(made.version)
+
+
+def champion_of(both, catalog):
+    return int(open_home(both, catalog=catalog).registry.by_alias("late_jobs", "champion").version)
+
+
+def test_a_copied_champion_takes_the_place_of_the_copy_before_it_and_gives_it_back(both):
+    to_prod(both)
+    runtime, second = twin(both)
+    runtime.registry.give("late_jobs", "champion", second)
+    assert (to_prod(both)[0].target, champion_of(both, PROD)) == (2, 2)
+    runtime.registry.give("late_jobs", "champion", 1)  # taken back at home
+    (found,) = to_prod(both)
+    assert (found.outcome, found.target, found.alias) == (Outcome.UNCHANGED, 1, "champion")
+    assert champion_of(both, PROD) == 1
+
+
+def test_a_champion_that_the_target_trained_itself_stays(both):
+    """Nothing compared the two: the target's own gate would ask for that."""
+    to_prod(both)
+    there, own = twin(both, catalog=PROD)
+    there.registry.client.delete_model_version_tag(there.registry.full_name("late_jobs"), str(own), "copied_from")
+    there.registry.give("late_jobs", "champion", own)
+    runtime, second = twin(both)
+    runtime.registry.give("late_jobs", "champion", second)
+    (found,) = to_prod(both)
+    assert (found.outcome, found.alias) == (Outcome.COPIED, "challenger")
+    assert champion_of(both, PROD) == own
+
+
+def test_a_comparison_at_home_says_nothing_of_a_champion_elsewhere_that_has_the_same_number(both):
+    to_prod(both)
+    compared = {"version": 1, "days": 9, "champion_skill": 0.1, "challenger_skill": 0.9}
+    _, second = twin(both, compared=json.dumps(compared))
+    (found,) = to_prod(both, version=second)
+    assert (found.alias, champion_of(both, PROD)) == ("challenger", 1)
+    (row,) = DECISIONS.read(open_home(both, catalog=PROD), [("model_version", "=", 2)]).to_pylist()
+    assert (row["decision"], row["champion_version"], row["challenger_skill"]) == ("refused", 1, None)
+    assert "never compared with version 1" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("tags", "says"),
     [
-        ({"fallback": "true", "reason": "one class"}, "it is a fallback: one class"),
-        ({"judged": "false", "reason": "too little history"}, "it was not judged: too little history"),
+        ({"fallback": "true", "reason": "one class"}, "it is a fallback; one class"),
+        ({"judged": "false"}, "no event is known that could judge it"),
+        ({"judged": "false", "withheld": "too little history"}, "not validated: too little history"),
         ({"beats_baseline": "false"}, "it does not beat its baseline"),
     ],
 )
@@ -178,7 +234,7 @@ def test_a_refused_model_stops_no_other(both):
         "job_seconds": Outcome.COPIED,
         "odd_jobs": Outcome.REFUSED,  # no event ever judged it
     }
-    assert "not judged" in found["odd_jobs"].reason
+    assert "no event is known that could judge it" in found["odd_jobs"].reason
 
 
 def test_without_features_in_the_target_nothing_is_copied(home):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 DATABRICKS = "databricks.yml"
 TRAINING = "jobs/resources/ml_training_pipeline.yml"
 INFERENCE = "jobs/resources/ml_inference_pipeline.yml"
+MONITORING = "jobs/resources/ml_monitoring_pipeline.yml"
 BACKFILL = "jobs/resources/ml_backfill.yml"
 SNAPSHOTS = "jobs/resources/ml_table_snapshots.yml"
 SCHEMAS = "jobs/resources/schemas.yml"
@@ -306,6 +307,20 @@ MUTANTS = [
         "          for_each_task:",
         "          run_if: ALL_DONE\n          for_each_task:",
         "would run though its features failed",
+    ),
+    Mutant(
+        "trains_what_nobody_asked_for",
+        MONITORING,
+        "          depends_on:\n            - task_key: monitor_models\n",
+        "",
+        "train_requested: depends on no task that monitors",
+    ),
+    Mutant(
+        "trains_though_monitoring_failed",
+        MONITORING,
+        "        - task_key: train_requested\n",
+        "        - task_key: train_requested\n          run_if: ALL_DONE\n",
+        "would run though its monitoring failed",
     ),
     Mutant("no_warehouse", DASHBOARD, "      warehouse_id: ${var.warehouse_id}\n", "", "warehouse_id is missing"),
     Mutant(

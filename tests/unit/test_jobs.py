@@ -25,7 +25,7 @@ from tests.checks.house_rules import thin_jobs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "jobs").glob("*.py"))
-STAGES = {"build_features": "features", "train_models": "train", "score_batch": "score"}
+STAGES = {"build_features": "features", "train_models": "train", "score_batch": "score", "monitor_models": "monitor"}
 DONE = UnitResult(stage="score", name="good", status=Status.DONE, rows=7, value=float("nan"))
 FAILED = UnitResult(stage="score", name="bad", status=Status.FAILED, reason="no such table (in x). Fix: y")
 SKIPPED = UnitResult(stage="score", name="poor", status=Status.SKIPPED, reason="no history")
@@ -48,8 +48,8 @@ def called(monkeypatch):
         return SimpleNamespace(run_id="r1", as_of=date(2026, 10, 27), settings=settings)
 
     class FakePipeline:
-        def __init__(self, _runtime, *, resume, first):
-            seen.resume, seen.first = resume, first
+        def __init__(self, _runtime, *, resume, first, requested):
+            seen.resume, seen.first, seen.requested = resume, first, requested
 
         def run(self, stages):
             seen.stages = stages
@@ -70,8 +70,8 @@ def last_line(capsys):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_there_are_five_scripts_all_of_them_thin():
-    named = ["build_features", "promote_models", "score_batch", "snapshot_tables", "train_models"]
+def test_there_are_six_scripts_all_of_them_thin():
+    named = ["build_features", "monitor_models", "promote_models", "score_batch", "snapshot_tables", "train_models"]
     assert [s.stem for s in SCRIPTS] == named
     assert list(thin_jobs(ROOT)) == []
     assert all(len(script.read_text("utf-8").splitlines()) < 40 for script in SCRIPTS)
@@ -148,6 +148,9 @@ def test_options_of_the_job_itself(called, tmp_path):
     assert (called.first, called.resume) == (date(2026, 9, 1), True)
     assert (called.settings.rebuild_days, called.settings.catalog) == (5, "ml")
     assert called.settings.options == {"reliability": {"slas": {}}}
+    assert not called.requested
+    jobs.run_stage("train", ["--requested=true"])
+    assert called.requested
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,8 @@ def test_options_of_the_job_itself(called, tmp_path):
         ("features", ["--from=yesterday"], "'yesterday' is no day"),
         ("features", ["--as-of=yesterday"], "option 'as_of' cannot be used"),
         ("features", ["--resume=often"], "neither true nor false"),
+        ("features", ["--requested=true"], "unknown parameter '--requested=true'"),
+        ("train", ["--requested=perhaps"], "neither true nor false"),
         ("train", ["--from=2026-01-01"], "unknown parameter '--from=2026-01-01'"),
         ("train", ["--platform=azure"], "option 'platform' cannot be used"),
         ("score", ["--schemas=a.b"], "unknown parameter '--schemas=a.b'"),
