@@ -89,7 +89,7 @@ REQUESTS = MonitorTable(
     keys=("model_name", "model_version", "reason"),
     columns=(
         *_MODEL,
-        ("reason", "string", "age, skill, prediction_drift, feature_drift, label_drift, fallback or never_trained"),
+        ("reason", "string", "age, skill, prediction_drift, feature_drift, label_drift or fallback"),
         ("says", "string", "the reason with its figures"),
         ("urgency", "string", "normal or high"),
         ("requested_on", "date", "day on which it was found first"),

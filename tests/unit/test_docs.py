@@ -18,6 +18,7 @@ from framework import errors
 from framework.catalog import card, catalog, read_figures
 from framework.cli import app
 from framework.config import load_settings
+from framework.monitoring.tables import ALERTS, REQUESTS
 from framework.plugins import GROUP, Registry, discover
 from framework.results import Status
 from framework.scoring import BatchScorer, _columns
@@ -295,3 +296,16 @@ def test_the_catalogue_is_that_of_the_declarations_and_figures(plugins: Registry
     expected = catalog(plugins, models, read_figures(DOCS / "figures.json"))
     written = (DOCS / "model_catalog.md").read_text(encoding="utf-8")
     assert written == expected, "health-monitor models --catalog docs/model_catalog.md --figures docs/figures.json"
+
+
+def test_the_page_on_operation_names_every_error_alert_and_reason():
+    page = (DOCS / "operate.md").read_text(encoding="utf-8")
+    leaves = [
+        kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and kind.__mro__[1:2] != (Exception,)
+    ]
+    columns = {table.name: {name: says for name, _, says in table.columns} for table in (ALERTS, REQUESTS)}
+    kinds = re.findall(r"\w+", columns["alerts"]["kind"].replace(" or ", ", "))
+    reasons = re.findall(r"\w+", columns["retrain_requests"]["reason"].replace(" or ", ", "))
+    assert {"DeliveryError", "drift", "label_drift"} <= {*leaves, *kinds, *reasons}
+    for word in (*leaves, *kinds, *reasons):
+        assert f"| `{word}` |" in page, word
