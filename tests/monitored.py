@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 
 from framework.clock import midnight
-from framework.monitoring.tables import OUTCOMES, entity_of
+from framework.monitoring.table import entity_of
+from framework.monitoring.tables import OUTCOMES
 from framework.spec import ModelSpec, Task
 from framework.training import ClassificationTrainer
 from tests.audit.home import AS_OF, DAYS, MODELS, TABLE, build_table, declared, open_home, scorer_of, toy_rows
