@@ -107,7 +107,7 @@ def finish(runtime: Runtime) -> Finished:
 def test_every_unit_ends_well_on_both_sides(runs: tuple[Finished, Finished]) -> None:
     for run in runs:
         assert [result.reason for result in run.results if result.status is Status.FAILED] == []
-        assert len(run.results) == 1 + 2 * len(MODELS)
+        assert len(run.results) == 1 + 3 * len(MODELS) + 1  # features; train, score, monitor; alerts
         assert set(run.folders) == set(MODELS)
 
 
@@ -128,7 +128,9 @@ def test_features_and_predictions_are_equal(runs: tuple[Finished, Finished]) -> 
     assert predictions | {"quality_features"} <= set(ours.tables)
     for name, rows in ours.tables.items():
         assert len(rows) > 0, name
-        pd.testing.assert_frame_equal(rows, theirs.tables[name], check_exact=True)
+        # Sums of a drift are added up in the order in which rows come, which no engine promises.
+        exact = name != "model_drift"
+        pd.testing.assert_frame_equal(rows, theirs.tables[name], **({"check_exact": True} if exact else {"rtol": 1e-9}))
 
 
 def test_artefact_trees_are_equal(runs: tuple[Finished, Finished]) -> None:

@@ -17,7 +17,7 @@ from sqlglot import exp
 from framework.stores.arrow import to_arrow
 from framework.stores.ddl import arrow_type
 from framework.stores.keys import metadata_of
-from framework.stores.local.delta import open_delta
+from framework.stores.local.delta import holds, open_delta
 from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
@@ -158,6 +158,12 @@ class StandinSession:
         columns = [column.name for column in statement.this.expressions]
         self._catalog.append(_table(statement.this), to_arrow(rows.select(*columns)))
 
+    def _delete(self, statement: exp.Delete, _: DataFrame | None) -> None:
+        listed = statement.args["where"].this
+        assert isinstance(listed, exp.In), f"the stand-in cannot delete where {listed!r}"
+        condition = holds(listed.this.name, [value.this for value in listed.expressions])
+        self._catalog.delta(_table(statement)).delete(condition)
+
     def _drop(self, statement: exp.Drop, _: DataFrame | None) -> None:
         self._catalog.drop(_table(statement.this))
 
@@ -203,6 +209,7 @@ class StandinSession:
         exp.Alter: _alter,
         exp.Merge: _merge,
         exp.Insert: _insert,
+        exp.Delete: _delete,
         exp.Drop: _drop,
     }
 
