@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AS_OF = date(2026, 10, 27)
-PROVENANCE = ["scored_at", "scoring_run_id", "training_run_id"]
+PROVENANCE = ["scored_at", "scoring_run_id", "training_run_id", "decided_at", "fingerprint"]
 """Who wrote a row, and when: different from run to run while the row says the same."""
 GROWING = {"run_ledger"}
 
@@ -86,12 +86,27 @@ def ledger(home: Path) -> list[dict[str, Any]]:
     return [json.loads(row["result"]) for row in sorted(rows, key=lambda row: row["recorded_at"])]
 
 
-def differences(one: Path, two: Path, only: set[str] | None = None) -> list[str]:
-    """Return the tables in which two homes differ, of some or of all; numbers may differ by rounding."""
-    left, right = ({n: t for n, t in tables(home).items() if only is None or n in only} for home in (one, two))
+def differences(one: Path, two: Path, only: set[str] | None = None, models: set[str] | None = None) -> list[str]:
+    """Return the tables in which two homes differ, of some or of all; numbers may differ by rounding.
+
+    Args:
+        one: A home.
+        two: Another.
+        only: Tables to compare; ``None`` for all.
+        models: Models whose rows are compared, in tables that name a model; ``None`` for all.
+    """
+    left, right = (
+        {n: _of(models, t) for n, t in tables(home).items() if only is None or n in only} for home in (one, two)
+    )
     if set(left) != set(right):
         return sorted(set(left) ^ set(right))
     return [name for name in left if not _same(left[name], right[name])]
+
+
+def _of(models: set[str] | None, rows: pd.DataFrame) -> pd.DataFrame:
+    if models is None or "model_name" not in rows:
+        return rows
+    return rows[rows["model_name"].isin(models)].reset_index(drop=True)
 
 
 def _same(left: pd.DataFrame, right: pd.DataFrame) -> bool:

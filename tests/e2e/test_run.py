@@ -141,8 +141,11 @@ def test_a_killed_run_resumes_to_the_same_tables(finished_run: Run, tmp_path: Pa
     resumed = finish(words)
     assert resumed.code == 0, resumed.err[-4000:]
     left = set(tables(home)) - {"quarantine"}
-    assert len(left) == 7
-    assert differences(finished_run.home, home, only=left) == []
+    shared = {"model_serving", "model_decisions", "model_backtests", "model_drift", "alerts"}
+    assert shared < left
+    assert len(left - shared) == 7
+    models = {name for name in MODELS if PLUGINS.trainers[name].domain == "reliability"}
+    assert differences(finished_run.home, home, only=left, models=models) == []
     held, every = (set(tables(h)["quarantine"]["row_hash"]) for h in (home, finished_run.home))
     assert held < every
 
@@ -155,9 +158,11 @@ def test_the_champion_resolves_and_carries_both_signatures(registry) -> None:
         info = mlflow.models.get_model_info(f"models:/main.health_monitor.{model}@{served.alias}")
         assert info.signature.inputs is not None
         assert {"prediction"} <= set(info.signature.outputs.input_names())
-    champion = registry.by_alias("job_failure_predictor", "champion")
-    assert champion is not None
-    assert champion.tags["beats_baseline"] == "true"
+    champions = [found for model in MODELS if (found := registry.by_alias(model, "champion")) is not None]
+    assert len(champions) > len(MODELS) / 3
+    for champion in champions:
+        assert champion.tags["decision"] == "promoted"
+        assert json.loads(champion.tags["gate"])["skill_low"] > float(champion.tags["promote_above"])
 
 
 def offered(lookup) -> list[str]:
