@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from framework.errors import RegistryError
 from framework.results import Status, UnitResult
 from framework.stores.models import packed, tags_of
 
@@ -128,6 +129,25 @@ class ModelRegistry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
                 return None
             raise
+
+    def wanted(self, model: str, version: int | None, alias: str = CHAMPION) -> ModelVersion:
+        """Return a version by number, or the one that holds an alias where none is named.
+
+        Raises:
+            RegistryError: If there is none.
+        """
+        if version is None:
+            found, what = self.by_alias(model, alias), alias
+        else:
+            found = next((v for v in self.versions(model) if int(v.version) == version), None)
+            what = f"version {version}"
+        if found is None:
+            raise RegistryError(
+                what=f"there is no {what}",
+                where=self.full_name(model),
+                fix="train the model, or name a version that is there",
+            )
+        return found
 
     def served(self, model: str) -> Served | None:
         """Return the version to score with: the champion, else the challenger, else ``None``."""

@@ -1,4 +1,4 @@
-"""The parts of a reference that stand on a model's answers and labels: predictions, anomaly rate, labels, promise."""
+"""The parts of a reference that stand on a model's answers and labels: predictions, anomaly rate, labels."""
 
 from __future__ import annotations
 
@@ -209,18 +209,3 @@ def _label_columns(data: TrainingData, part: pd.DataFrame) -> dict[str, np.ndarr
         return {name: part[name].to_numpy(float) for name in data.spec.labels}
     code = part[data.spec.labels[0]].to_numpy(float)
     return {name: (code == at).astype(float) for at, name in enumerate(data.classes)}
-
-
-def promise_of(fitted: Fitted) -> dict[str, Any]:
-    """Return the held-back metric beside its baseline, and its skill; empty if nothing judged the model."""
-    judged = fitted.evaluation
-    if judged is None:
-        return {}
-    return {
-        "metric": judged.primary,
-        "value": judged.model[judged.primary],
-        "baseline": judged.baseline[judged.primary],
-        "skill": judged.skill,
-        "skill_low": judged.skill_low,
-        "skill_high": judged.skill_high,
-    }

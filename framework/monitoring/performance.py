@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from framework.training.evaluate import Evaluation
 
 WINDOW = timedelta(days=28)
-TENTHS = 10
 
 
 def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
@@ -77,15 +76,7 @@ def _judged(rows: pd.DataFrame, task: Task, seed: int) -> dict[str, Any]:
     found = {"window_days": int(pd.Series(day).nunique()), "first_day": first, "last_day": last, "rows": len(truth)}
     judged = _evaluated(task, truth, answer, baseline, pd.Series(day), seed)
     if judged is not None:
-        name = judged.primary
-        found |= {
-            "metric": name,
-            "value": judged.model[name],
-            "baseline": judged.baseline[name],
-            "skill": judged.skill,
-            "skill_low": judged.skill_low,
-            "skill_high": judged.skill_high,
-        }
+        found |= judged.figures()
     return found | (_coverage(rows) if task is Task.REGRESSION else _calibration(rows, task))
 
 
@@ -136,20 +127,13 @@ def _coverage(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _calibration(rows: pd.DataFrame, task: Task) -> dict[str, Any]:
     """Return the calibration error, and mean forecast, observed rate and rows per tenth."""
-    import numpy as np
-
-    from framework.training.evaluate import expected_calibration_error
+    from framework.training.evaluate import expected_calibration_error, tenths
 
     if task is Task.ANOMALY:  # a score is no probability
         return {}
     chance, truth = rows["prediction"].to_numpy(float), rows["outcome"].to_numpy(float)
-    at = np.minimum((chance * TENTHS).astype(int), TENTHS - 1)
-    tenths = [
-        [round(float(chance[at == n].mean()), 4), round(float(truth[at == n].mean()), 4), int((at == n).sum())]
-        for n in range(TENTHS)
-        if (at == n).any()
-    ]
-    return {"calibration_error": expected_calibration_error(truth, chance), "calibration": json.dumps(tenths)}
+    each = [[round(float(s), 4), round(float(o), 4), int(n)] for s, o, n in zip(*tenths(truth, chance), strict=True)]
+    return {"calibration_error": expected_calibration_error(truth, chance), "calibration": json.dumps(each)}
 
 
 def _promise(tags: Mapping[str, str]) -> dict[str, Any]:

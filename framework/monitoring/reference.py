@@ -14,7 +14,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.answers import answers_of, labels_of, promise_of
+from framework.monitoring.answers import answers_of, labels_of
 from framework.monitoring.counting import Column, count_columns, sketch_column
 from framework.monitoring.population import MAX_ROWS, between, scored_where
 from framework.monitoring.weeks import WINDOW_DAYS, Weeks
@@ -66,7 +66,7 @@ def reference_of(trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fi
 
     Returns:
         ``span``, ``features``, ``predictions``, ``labels`` and ``anomaly`` (each name with its sketch and with what
-        is usual), ``promise``, and ``baseline_facts``.
+        is usual).
     """
     first = data.part("train")["_day"].min().date()
     split = data.split
@@ -81,8 +81,6 @@ def reference_of(trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fi
         "predictions": predictions,
         "anomaly": anomaly,
         "labels": labels_of(data) if trainer.task is not Task.ANOMALY else {},
-        "promise": promise_of(fitted),
-        "baseline_facts": None,
     }
 
 

@@ -33,7 +33,7 @@ def promote_version(runtime: Runtime, model: str, version: int | None) -> tuple[
         RegistryError: If there is no such version, it learnt from formulas that are gone, or it is a fallback and the
             champion is not.
     """
-    found = _version(runtime, model, version)
+    found = runtime.registry.wanted(model, version, CHALLENGER)
     _refuse(runtime, model, found)
     number = int(found.version)
     if WITHDRAWN in found.tags:
@@ -64,7 +64,7 @@ def rollback(runtime: Runtime, model: str, version: int | None) -> tuple[int, De
             what="there is no champion to take back", where=registry.full_name(model), fix="see `health-monitor models`"
         )
     left = int(champion.version)
-    found = _version(runtime, model, _before(runtime, model, left) if version is None else version)
+    found = registry.wanted(model, _before(runtime, model, left) if version is None else version)
     if int(found.version) == left:
         raise RegistryError(
             what=f"version {left} is the champion itself", where=champion.name, fix="name another version with --to"
@@ -84,22 +84,6 @@ def _apply(runtime: Runtime, model: str, found: ModelVersion, decision: Decision
         champion=champion, tags=tags_of(found), by="person", on=runtime.clock.now().date(),
     )  # fmt: skip
     registry.give(model, CHAMPION, int(found.version))
-
-
-def _version(runtime: Runtime, model: str, version: int | None) -> ModelVersion:
-    registry = runtime.registry
-    if version is None:
-        found, wanted = registry.by_alias(model, CHALLENGER), "challenger"
-    else:
-        found = next((v for v in registry.versions(model) if int(v.version) == version), None)
-        wanted = f"version {version}"
-    if found is None:
-        raise RegistryError(
-            what=f"there is no {wanted}",
-            where=registry.full_name(model),
-            fix="train the model, or name another version",
-        )
-    return found
 
 
 def _before(runtime: Runtime, model: str, champion: int) -> int:

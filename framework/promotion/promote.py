@@ -104,7 +104,7 @@ def promote(runtime: Runtime, catalog: str, models: Sequence[str], version: int 
 
 def _promote(runtime: Runtime, catalog: str, model: str, version: int | None) -> Promotion:
     settings = runtime.settings
-    source = _source(runtime.registry, model, version)
+    source = runtime.registry.wanted(model, version, CHAMPION)
     refuse_unvalidated(source, runtime.registry.full_name(model))
     target = runtime.registry.of(f"{catalog}.{settings.schema_name}")
     spec = runtime.plugins.trainers[model].item.spec
@@ -127,19 +127,6 @@ def _approved(here: ModelRegistry, there: ModelRegistry, model: str, source: Mod
     champion, theirs = here.by_alias(model, CHAMPION), there.by_alias(model, CHAMPION)
     copied = theirs is None or COPIED_FROM in theirs.tags
     return _uri(source) if copied and champion is not None and champion.version == source.version else ""
-
-
-def _source(registry: ModelRegistry, model: str, version: int | None) -> ModelVersion:
-    if version is None:
-        found, wanted = registry.by_alias(model, CHAMPION), "champion"
-    else:
-        found = next((v for v in registry.versions(model) if int(v.version) == version), None)
-        wanted = f"version {version}"
-    if found is None:
-        raise RegistryError(
-            what=f"no {wanted}", where=registry.full_name(model), fix="train the model, or name a version that is there"
-        )
-    return found
 
 
 def refuse_unvalidated(version: ModelVersion, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from framework.spec import Task
 
@@ -22,6 +22,7 @@ PRIMARY = {
 }
 RESAMPLES = 100
 LARGE = 20_000
+BINS = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +48,17 @@ class Evaluation:
     skill_high: float
     rows: int
     days: int
+
+    def figures(self) -> dict[str, Any]:
+        """Return metric, value, baseline and skill with its bounds, by the names that tables and tags use."""
+        return {
+            "metric": self.primary,
+            "value": self.model[self.primary],
+            "baseline": self.baseline[self.primary],
+            "skill": self.skill,
+            "skill_low": self.skill_low,
+            "skill_high": self.skill_high,
+        }
 
     @property
     def beats_baseline(self) -> bool:
@@ -107,14 +119,28 @@ def pinball(truth: np.ndarray, answer: np.ndarray, q: float) -> float:
     return float(mean_pinball_loss(truth, answer, alpha=q))
 
 
-def expected_calibration_error(truth: np.ndarray, answer: np.ndarray, bins: int = 10) -> float:
-    """Return the mean distance of forecast and observed rate over equal-width bins, weighted by rows."""
+def tenths(truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean forecast, observed rate and rows of each tenth of the forecasts that holds any.
+
+    Args:
+        truth: ``(rows,)`` of 0/1.
+        answer: ``(rows,)`` probabilities.
+    """
     import numpy as np
 
-    at = np.minimum((answer * bins).astype(int), bins - 1)
-    rows = np.bincount(at, minlength=bins)
-    gap = np.abs(np.bincount(at, weights=truth, minlength=bins) - np.bincount(at, weights=answer, minlength=bins))
-    return float(gap.sum() / max(rows.sum(), 1))
+    at = np.minimum((answer * BINS).astype(int), BINS - 1)
+    rows = np.bincount(at, minlength=BINS)
+    some = rows > 0
+    said, seen = (np.bincount(at, weights=w, minlength=BINS)[some] / rows[some] for w in (answer, truth))
+    return said, seen, rows[some]
+
+
+def expected_calibration_error(truth: np.ndarray, answer: np.ndarray) -> float:
+    """Return the mean distance of forecast and observed rate over tenths, weighted by rows."""
+    import numpy as np
+
+    said, seen, rows = tenths(truth, answer)
+    return float((np.abs(said - seen) * rows).sum() / max(rows.sum(), 1))
 
 
 def _skill(task: Task, model: float, baseline: float) -> float:

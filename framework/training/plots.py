@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SIZE, DPI = (4.2, 3.2), 80
 """Inches, and dots per inch."""
-FEATURES, ROWS, CLASSES, BINS = 12, 1_500, 12, 10
+FEATURES, ROWS, CLASSES = 12, 1_500, 12
 MODEL, BASELINE = "#0b57a4", "#6b7580"
 
 
@@ -107,16 +107,13 @@ def _pooled(judged: Judged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _calibration(truth: np.ndarray, answer: np.ndarray) -> Figure:
-    import numpy as np
+    from framework.training.evaluate import tenths
 
     figure, axes = _axes("calibration on held-back days", "forecast", "observed rate")
-    at = np.minimum((answer * BINS).astype(int), BINS - 1)
-    rows = np.bincount(at, minlength=BINS)
-    some = rows > 0
-    said, seen = (np.bincount(at, weights=w, minlength=BINS)[some] / rows[some] for w in (answer, truth))
+    said, seen, rows = tenths(truth, answer)
     axes.plot([0, 1], [0, 1], "--", color=BASELINE, linewidth=1)
     axes.plot(said, seen, color=MODEL, linewidth=1)
-    axes.scatter(said, seen, s=8 + 60 * rows[some] / rows.max(), color=MODEL)
+    axes.scatter(said, seen, s=8 + 60 * rows / rows.max(), color=MODEL)
     return figure
 
 

@@ -13,7 +13,7 @@ from framework.registry import CHAMPION
 from framework.results import Status, UnitResult
 from framework.spec import Task
 from framework.stores.models import TAG_LENGTH
-from framework.training.rolling import figures, rows_of
+from framework.training.rolling import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,12 +94,7 @@ def _result(trainer: ModelTrainer, trained: Trained, expected: gate.Decision) ->
         status=Status.FALLBACK if fitted.fallback else Status.DONE,
         reason="; ".join([r for r in (fitted.fallback, *remarks) if r]),
         rows=len(data.split.train),
-        metric=found.primary if found else "",
-        value=found.model[found.primary] if found else None,
-        baseline=found.baseline[found.primary] if found else None,
-        skill=found.skill if found else None,
-        skill_low=found.skill_low if found else None,
-        skill_high=found.skill_high if found else None,
+        **(found.figures() if found else {}),
     )
 
 
@@ -136,8 +131,7 @@ def _version_tags(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained:
 
 def _gate_figures(walked: Walk) -> dict[str, Any]:
     found = walked.evaluation
-    more = {"days": found.days, "rows": found.rows} if found else {}
-    return {"origins": walked.origins} | figures(found) | more
+    return {"origins": walked.origins} | (found.figures() | {"days": found.days, "rows": found.rows} if found else {})
 
 
 def formulas(trainer: ModelTrainer, runtime: Runtime, inputs: tuple[str, ...]) -> dict[str, str]:

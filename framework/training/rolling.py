@@ -211,21 +211,7 @@ def rows_of(walked: Walk, model: str, fingerprint: str, as_of: date, version: in
             "rows_train": len(fold.split.train),
             "rows": len(fold.judged.truth) if fold.judged else 0,
             "says": fold.says,
-            **figures(fold.evaluation),
+            **(fold.evaluation.figures() if fold.evaluation else {}),
         }
         for fold in walked.folds
     ]
-
-
-def figures(found: Evaluation | None) -> dict[str, Any]:
-    """Return metric, value, baseline and skill with its bounds; nothing if the rows could not tell."""
-    if found is None:
-        return {}
-    return {
-        "metric": found.primary,
-        "value": found.model[found.primary],
-        "baseline": found.baseline[found.primary],
-        "skill": found.skill,
-        "skill_low": found.skill_low,
-        "skill_high": found.skill_high,
-    }

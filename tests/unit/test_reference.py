@@ -50,7 +50,7 @@ def test_every_training_leaves_a_reference_of_plain_json(runtime, model):
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(found["features"]) == {"load", "runs", "weekday"}
     assert set(found) == {
-        "span", "window_days", "features", "predictions", "anomaly", "labels", "promise", "baseline_facts",
+        "span", "window_days", "features", "predictions", "anomaly", "labels",
     }  # fmt: skip
     assert len(json.dumps(found)) < 100_000
 
@@ -108,7 +108,6 @@ def test_many_classes_and_many_labels_have_an_output_each(runtime):
     assert set(sizes["labels"]) == {"small", "medium", "large"}
     assert set(troubles["predictions"]) == {"prediction", "slow", "stuck"}
     assert set(troubles["labels"]) == {"slow", "stuck"}
-    assert sizes["promise"]["metric"] == "macro_average_precision"
     share = sizes["labels"]["large"]["sketch"]["counts"]
     assert share[3] / sum(share) == pytest.approx(0.3, abs=0.05)
 
