@@ -52,16 +52,22 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     out = Console(width=None if sys.stdout.isatty() else 200)
     out.print(closing_table(results, runtime.plugins, runtime.as_of))
     out.print(time_table(results, time.perf_counter() - began))
-    if set(STAGES) <= set(stages):
-        from framework.report.command import FILE
-        from framework.report.page import write_report
-
-        out.print(f"Report: {write_report(runtime, settings.home.expanduser() / FILE)}", soft_wrap=True)
     failures = [r for r in results if r.status == "failed"]
-    if failures:
-        words = shlex.join(w for w in arguments if w != "--resume")
-        out.print(f"{len(failures)} failed. Resume just that: [bold]health-monitor {escape(words)} --resume[/bold]")
+    try:
+        if set(STAGES) <= set(stages):
+            out.print(f"Report: {_report(runtime)}", soft_wrap=True)
+    finally:  # a report that cannot be written hides neither what failed nor how to go on
+        if failures:
+            words = shlex.join(w for w in arguments if w != "--resume")
+            out.print(f"{len(failures)} failed. Resume just that: [bold]health-monitor {escape(words)} --resume[/bold]")
     return 1 if failures else 0
+
+
+def _report(runtime: Runtime) -> Path:
+    from framework.report.command import FILE
+    from framework.report.page import write_report
+
+    return write_report(runtime, runtime.settings.home.expanduser() / FILE)
 
 
 def snapshot_tables(options: Mapping[str, Any], schemas: str) -> int:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from framework.clock import midnight
+from framework.logging import get_logger
 from framework.monitoring.table import entity_of
 from framework.monitoring.tables import OUTCOMES
 from framework.spec import Task
@@ -55,7 +56,9 @@ def join_outcomes(runtime: Runtime, model: str, as_of: date) -> int:
     for version in sorted(known["model_version"].unique()):
         rows = known[known["model_version"] == version]
         facts = version_facts(runtime, model, int(version))
-        if facts is None:  # a version that was deleted, or trained before baselines were kept
+        if facts is None:
+            # A version that was deleted, or trained before baselines were kept: its predictions cannot be judged.
+            get_logger().warning("outcomes_not_joined", model=model, version=int(version), predictions=len(rows))
             continue
         baseline, classes = facts
         parts.append(_rows(trainer, _with_columns(runtime, trainer, grain, rows, baseline), baseline, classes, grain))
