@@ -251,6 +251,7 @@ class QueryOptimizationRecommender(ClassificationTrainer):
         baseline=FromFeature(columns=tuple(f"{name}_share_7d" for name in PROBLEMS)),
         needs=(*QUERY_NEEDS, *(need for _, needs, _ in PROBLEMS.values() for need in needs)),
         required=("runs_28d",),
+        alert_on=(),  # most statements have something to mend: that is a list to work off, not a reason to wake up
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

@@ -146,6 +146,7 @@ class UserBehaviorBaseline(AnomalyTrainer):
         promote_above=WORTH_AN_ALERT,
         needs=AUDIT,
         test=RARE,
+        alert_on=(),  # context for the other three, which speak up themselves
     )
 
     def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
