@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import warnings
 from datetime import UTC, date, datetime
@@ -61,13 +62,18 @@ def _classic() -> SparkSession:
 
 def _connect() -> SparkSession:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
 
     from framework.stores.local.opening import spark_conf
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = "local[2]"
+    # Two lanes may run at once, and the server's usual port can be had only once; a local client knows no other.
+    port = _free_port()
+    DefaultChannelBuilder.default_port = staticmethod(lambda: port)  # type: ignore[method-assign]
     # Connect analyses each plan anew, so here the optimising compiler pays; collector threads do not.
     builder = SparkSession.builder.remote(master).config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC")
+    builder = builder.config("spark.connect.grpc.binding.port", str(port))
     for key, value in spark_conf(2).items():
         if key != "spark.master":
             builder = builder.config(key, value)
@@ -77,6 +83,12 @@ def _connect() -> SparkSession:
         session: SparkSession = builder.getOrCreate()
     os.environ["SPARK_REMOTE"] = master  # the client asks for the session anew, and finds this one
     return session
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
