@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import tempfile
@@ -266,13 +267,16 @@ def test_a_model_that_never_alerts_writes_nothing(runtime):
 
 @pytest.mark.parametrize("model", ["retry_success_predictor", "warehouse_optimizer", "query_optimization_recommender",
                                    "pipeline_health_scorer", ACCOUNTS])  # fmt: skip
-def test_the_predictions_of_every_task_are_read(tmp_path, model):
+def test_the_predictions_of_every_task_are_read(tmp_path, monkeypatch, model):
     contract = Contract(
         threshold=0.4, classes=3, abstain_below=0.0, score_threshold=0.9, label_range=(50.0, 100.0),
         thresholds={"spill": 0.5},
     )  # fmt: skip
     runtime = runtime_in(tmp_path, contract=contract)
-    grain = runtime.plugins.table(runtime.plugins.trainers[model].item.spec.lookups[0].table)
+    trainer = runtime.plugins.trainers[model].item
+    if trainer.task is Task.MULTILABEL:  # the only one is a worklist, which alerts nobody; another team's might
+        monkeypatch.setattr(trainer, "spec", dataclasses.replace(trainer.spec, alert_on=None))
+    grain = runtime.plugins.table(trainer.spec.lookups[0].table)
     spread = {"prediction_p10": 1.0, "prediction_p90": 2.0}
     answers = {
         "retry_success_predictor": {"end_time": NOW, "probability": 0.1, "predicted_class": "0"},
