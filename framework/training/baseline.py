@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+CONSTANT = "constant"
 CLASS_STRENGTH = 1.0
 """Rows at which a feature's own class shares and the global ones weigh the same."""
 
@@ -22,8 +23,8 @@ class Baseline:
     """A baseline that has seen the training rows; JSON types only, so that it is kept with the version.
 
     Args:
-        kind: ``column`` (a feature answers), ``answers`` (a rate given a feature's 0/1), or ``group`` (a rate given a
-            group).
+        kind: ``column`` (a feature answers), ``answers`` (a rate given a feature's 0/1), ``group`` (a rate given a
+            group), or ``constant`` (one answer for all).
         by: Columns that it looks at, one list per output.
         otherwise: The answer where nothing else is known, one per output.
         rates: Per output, pairs of the columns' values and the answer.
@@ -71,6 +72,8 @@ class Baseline:
 
     def _output(self, rows: pd.DataFrame, at: int, task: Task) -> np.ndarray:
         by, otherwise = list(self.by[at]), self.otherwise[at]
+        if self.kind[at] == CONSTANT:
+            return _array([otherwise] * len(rows))
         if self.kind[at] == "column":
             values = rows[by[0]].abs() if task is Task.ANOMALY else rows[by[0]]
             answers = values.astype(float).fillna(otherwise)
@@ -102,7 +105,7 @@ def fit_baseline(
     elif isinstance(baseline, GroupPrior):
         parts = [("group", baseline.by, *_group_means(train, train[n], baseline.by, baseline.strength)) for n in labels]
     elif task is Task.REGRESSION:
-        parts = [("column", baseline.columns[:1], float(train[labels[0]].median()), ())]
+        parts = [_forecast(train, baseline.columns[0], labels[0])]
     elif task is Task.ANOMALY:
         parts = [("column", baseline.columns[:1], 0.0, ())]
     else:
@@ -122,6 +125,18 @@ def baseline_answers(
 ) -> np.ndarray:
     """Return what a baseline that saw ``train`` answers to ``rows``; shapes as in :meth:`Baseline.answer`."""
     return fit_baseline(baseline, train, labels, task, classes).answer(rows, task)
+
+
+def _forecast(train: pd.DataFrame, column: str, label: str) -> tuple[str, tuple[str, ...], float, tuple[Any, ...]]:
+    """Answer what the feature says, or the median of the labels where that errs less.
+
+    A feature that answers worse than a constant would let a model pass that has learnt nothing but the constant.
+    """
+    middle = float(train[label].median())
+    errs = (train[column].astype(float).fillna(middle) - train[label]).abs().mean()
+    if errs > (train[label] - middle).abs().mean():
+        return CONSTANT, (), middle, ()
+    return "column", (column,), middle, ()
 
 
 def _as_probability(

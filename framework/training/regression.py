@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from framework.spec import Task
 from framework.training.base import SupervisedTrainer
-from framework.training.baseline import baseline_answers
+from framework.training.baseline import CONSTANT
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
 from framework.training.fitting import importance, label_range, reason_outputs, usual_ranges
@@ -56,8 +56,14 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
+            remarks=self._weak_baseline(data),
             extras=extras | label_range(truth),
         )
+
+    def _weak_baseline(self, data: TrainingData) -> tuple[str, ...]:
+        if data.baseline(self.task).kind != (CONSTANT,):
+            return ()
+        return ("baseline: the median label; the declared one erred more on the training rows",)
 
     def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit the forecast alone, and judge it."""
@@ -75,7 +81,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         return Judged(
             truth=truth,
             answer=_clip(estimator.predict(data.features("test")), self.bounds) if len(test) else truth,
-            baseline=baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, 0),
+            baseline=data.baseline(self.task).answer(test, self.task),
             day=test["_day"],
             rows=data.split.test,
         )

@@ -23,9 +23,30 @@ def last(*columns):
 
 
 def test_a_regression_repeats_the_feature_and_answers_the_median_where_it_is_missing():
-    train = {"label": [1.0, 2.0, 90.0], "past": [0.0, 0.0, 0.0]}
+    train = {"label": [1.0, 2.0, 90.0], "past": [0.0, 0.0, 50.0]}
     found = answers(last("past"), train, {"past": [5.0, NAN, -1.0]}, Task.REGRESSION)
     assert found.tolist() == [5.0, 2.0, -1.0]
+
+
+def test_a_regressions_feature_that_errs_more_than_the_median_gives_way_to_it():
+    train = pd.DataFrame({"label": [1.0, 2.0, 90.0], "past": [0.0, 90.0, 2.0]})
+    found = fit_baseline(last("past"), train, ["label"], Task.REGRESSION, 0)
+    rows = pd.DataFrame({"past": [5.0, NAN]})
+    assert found.columns() == []
+    for one in (found, Baseline.from_json(json.loads(json.dumps(found.to_json())))):
+        assert one.answer(rows, Task.REGRESSION).tolist() == [2.0, 2.0]
+
+
+NUMBERS = st.floats(-1e3, 1e3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS | st.just(NAN)), min_size=1, max_size=20))
+def test_no_constant_beats_a_regressions_baseline_on_the_training_rows(pairs):
+    train = pd.DataFrame(pairs, columns=["label", "past"])
+    found = fit_baseline(last("past"), train, ["label"], Task.REGRESSION, 0).answer(train, Task.REGRESSION)
+    best = (train["label"] - train["label"].median()).abs().mean()
+    assert (train["label"] - found).abs().mean() <= best + 1e-9
 
 
 def test_a_share_is_a_probability_as_it_stands_but_stays_between_0_and_1():
