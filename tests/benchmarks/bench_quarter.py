@@ -24,12 +24,19 @@ from domains.gold.simulator import simulate
 from domains.reliability.trainers import JobDurationForecaster
 from framework.clock import midnight
 from framework.config import Settings
-from framework.monitoring.tables import DECISIONS, DRIFT, PERFORMANCE, REQUESTS, SERVING
+from framework.latest import latest_predictions
+from framework.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE, REQUESTS, SERVING
+from framework.pipeline import Pipeline
 from framework.plugins import discover
+from framework.promotion.aliases import rollback
+from framework.registry import CHAMPION
 from framework.replay import replay
+from framework.scoring import UNIMPORTANT
 from framework.stores.local.opening import open_local
+from framework.stores.models import tags_of
 
 if TYPE_CHECKING:
+    from framework.plugins import Registry
     from framework.runtime import Runtime
 
 MODELS = (
@@ -42,22 +49,26 @@ MODELS = (
 )
 LAST = date(2026, 10, 28)
 HIT = "job_duration_forecaster"
+DETECTED_WITHIN = 3
+"""Days from the change to the first drift."""
+LOST = 0.05
+"""How much lower the skill may be at the end than before the change: what a request to train counts as lost."""
 
 
 class ShuffledDuration(JobDurationForecaster):
-    """A deliberately bad challenger: each label stands on a row that is not its own."""
+    """A deliberately bad challenger: each settled label stands on a row that is not its own."""
 
     def labels(self, gold: Any, as_of: date) -> Any:
+        """Return the labels in another order."""
         from pyspark.sql import Window
         from pyspark.sql import functions as F
 
-        rows = super().labels(gold, as_of)
-        one = Window.partitionBy(F.lit(1))
-        shuffled = rows.select("label", F.row_number().over(one.orderBy(F.xxhash64("job_id", "run_date"))).alias("n"))
-        placed = rows.drop("label").withColumn(
-            "n", F.row_number().over(one.orderBy("workspace_id", "job_id", "run_date"))
-        )
-        return placed.join(shuffled, "n").drop("n")
+        rows = super().labels(gold, as_of).withColumn("settled", F.col("label_known_at").isNotNull())
+        alike = Window.partitionBy("settled")
+        number = F.row_number().over(alike.orderBy("workspace_id", "job_id", "run_date")).alias("number")
+        other = F.row_number().over(alike.orderBy(F.xxhash64("job_id", "run_date"))).alias("number")
+        placed = rows.select("*", number).drop("label")
+        return placed.join(rows.select("settled", "label", other), ["settled", "number"]).drop("settled", "number")
 
 
 @dataclasses.dataclass
@@ -120,6 +131,55 @@ def play(
     return Quarter(runtime, first, changed, time.perf_counter() - began)
 
 
+def _alone(quarter: Quarter, plugins: Registry | None = None) -> Runtime:
+    """Return the runtime of the newest day with one model only, and nothing kept from the replay."""
+    runtime = quarter.runtime
+    fresh = {"audited": {}, "labels": {}, "events": {}, "counted": {}, "version_facts": {}}
+    settings = runtime.settings.model_copy(update={"models": (HIT,)})
+    return dataclasses.replace(runtime, settings=settings, plugins=plugins or runtime.plugins, **fresh)
+
+
+def shuffled_is_refused(quarter: Quarter) -> str:
+    """Train the bad challenger on the newest day; return why the gate refused it."""
+    plugins = quarter.runtime.plugins
+    offer = dataclasses.replace(plugins.trainers[HIT], item=ShuffledDuration())
+    runtime = _alone(quarter, dataclasses.replace(plugins, trainers={**plugins.trainers, HIT: offer}))
+    before = runtime.registry.by_alias(HIT, CHAMPION).version
+    (trained,) = Pipeline(runtime).run(("train",))
+    tags = tags_of(next(v for v in runtime.registry.versions(HIT) if int(v.version) == trained.version))
+    must(tags["decision"] == "refused", f"the shuffled challenger was {tags['decision']}: {trained}")
+    must(runtime.registry.by_alias(HIT, CHAMPION).version == before, "the shuffled challenger took the alias")
+    return tags["decision_reason"]
+
+
+def rollback_restores(quarter: Quarter) -> int:
+    """Score an older champion's day with the newest, roll back, score it once more; return how many rows came back."""
+    runtime = _alone(quarter)
+    champion = int(runtime.registry.by_alias(HIT, CHAMPION).version)
+    served = SERVING.read(runtime, [("model_name", "=", HIT), ("served_as", "=", CHAMPION)]).to_pylist()
+    older = max((r for r in served if r["model_version"] != champion), key=lambda r: r["as_of_date"])
+    day = runtime.at(older["as_of_date"])
+    before = _rows(day)
+    Pipeline(day).run(("score",))
+    must(_rows(day) != before, f"version {champion} answers as version {older['model_version']} did")
+    rollback(runtime, HIT, older["model_version"])
+    Pipeline(day).run(("score",))
+    must(_rows(day) == before, f"version {older['model_version']} answers otherwise than before on {day.as_of}")
+    return len(before)
+
+
+def must(holds: bool, otherwise: str) -> None:
+    """Fail with what was found where something does not hold."""
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+def _rows(runtime: Runtime) -> list[dict[str, Any]]:
+    use_case = runtime.plugins.trainers[HIT].item.spec.use_case
+    rows = latest_predictions(runtime, use_case, runtime.as_of).drop_columns(list(UNIMPORTANT))
+    return sorted(rows.to_pylist(), key=str)
+
+
 def main() -> None:
     """Simulate, replay, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,46 +199,69 @@ def main() -> None:
     models = discover(strict=True).select_models((), ()) if given.models == "all" else given.models.split(",")
     changed = None if given.quiet else given.changed_after
     quarter = play(folder / "home", gold, days=given.days, changed_after=changed, models=tuple(models))
-    sys.stdout.write(json.dumps(figures(quarter), indent=1, default=str) + "\n")
+    found = figures(quarter)
+    if quarter.changed:
+        found |= trust(quarter, quarter.changed)
+        found["refused"] = shuffled_is_refused(quarter)
+        found["rows_restored"] = rollback_restores(quarter)
+    sys.stdout.write(json.dumps(found, indent=1, default=str) + "\n")
+    check(found, given.days)
 
 
 def figures(quarter: Quarter) -> dict[str, Any]:
-    """Return what the tables tell of the quarter."""
+    """Return what the tables tell of all models: alerts of drift, requests, decisions."""
     runtime = quarter.runtime
-    drift = DRIFT.read(runtime, [("level", "=", "drift")]).to_pylist()
-    asked = REQUESTS.read(runtime).to_pylist()
-    told = [
-        (d["as_of_date"], d["model_name"], d["model_version"], d["decision"])
-        for d in DECISIONS.read(runtime).to_pylist()
-    ]
-    found: dict[str, Any] = {
+    alerts = ALERTS.read(runtime, [("kind", "=", "drift")]).to_pylist()
+    return {
         "seconds": round(quarter.seconds),
-        "drift_days": Counter(m for m, _ in {(d["model_name"], d["as_of_date"]) for d in drift}),
-        "requests": Counter(f"{r['model_name']} {r['reason']}" for r in asked),
-        "decisions": Counter(f"{model} {decision}" for _, model, _, decision in told),
+        "changed": quarter.changed,
+        "drift_alerts": Counter(a["model_name"] for a in alerts),
+        "drift_alert_days": {a["model_name"]: json.loads(a["days"]) for a in alerts},
+        "requests": Counter(f"{r['model_name']} {r['reason']}" for r in REQUESTS.read(runtime).to_pylist()),
+        "decisions": Counter(f"{d['model_name']} {d['decision']}" for d in DECISIONS.read(runtime).to_pylist()),
     }
-    rows = [r for r in PERFORMANCE.read(runtime, [("model_name", "=", HIT)]).to_pylist() if r["skill"] is not None]
-    serving = {
-        r["as_of_date"]: r["model_version"] for r in SERVING.read(runtime, [("model_name", "=", HIT)]).to_pylist()
+
+
+def trust(quarter: Quarter, changed: date) -> dict[str, Any]:
+    """Return how the model that the change hits lost its ground and found it again."""
+    runtime, own = quarter.runtime, [("model_name", "=", HIT)]
+    drift = DRIFT.read(runtime, [*own, ("level", "=", "drift")]).to_pylist()
+    asked = [r for r in REQUESTS.read(runtime, own).to_pylist() if r["requested_on"] >= changed]
+    promoted = [d for d in DECISIONS.read(runtime, own).to_pylist() if d["decision"] == "promoted"]
+    serving = {r["as_of_date"]: r["model_version"] for r in SERVING.read(runtime, own).to_pylist()}
+    measured = {
+        r["as_of_date"]: r
+        for r in PERFORMANCE.read(runtime, own).to_pylist()
+        if r["skill"] is not None and serving.get(r["as_of_date"]) == r["model_version"]
     }
-    found["performance"] = [
-        (str(r["as_of_date"]), r["model_version"], round(r["skill"], 3), round(r["value"]), round(r["baseline"]))
-        for r in sorted(rows, key=lambda r: r["as_of_date"])
-        if serving.get(r["as_of_date"]) == r["model_version"]
-    ][::3]
-    found["hit"] = sorted(
-        (str(r["requested_on"]), str(r["last_seen_on"]), r["model_version"], r["reason"], r["says"])
-        for r in asked
-        if r["model_name"] == HIT
-    )
-    found["promotions"] = sorted((str(d), v, what) for d, m, v, what in told if m == HIT)
-    if quarter.changed:
-        found["changed"] = quarter.changed
-        found["detected"] = min(
-            (d["as_of_date"] for d in drift if d["model_name"] == HIT and d["as_of_date"] >= quarter.changed),
-            default=None,
-        )
-    return found
+    return {
+        "first_drift": min((d["as_of_date"] for d in drift if d["as_of_date"] >= changed), default=None),
+        "drift_before": len({d["as_of_date"] for d in drift if d["as_of_date"] < changed}),
+        "asked": sorted((str(r["requested_on"]), r["reason"], r["says"]) for r in asked),
+        "promoted": sorted((str(d["as_of_date"]), d["model_version"]) for d in promoted),
+        "skill": {str(day): round(r["skill"], 3) for day, r in sorted(measured.items())},
+        "mae": {str(day): round(r["value"]) for day, r in sorted(measured.items())},
+        "baseline": {str(day): round(r["baseline"]) for day, r in sorted(measured.items())},
+    }
+
+
+def check(found: dict[str, Any], days: int) -> None:
+    """Fail where the quarter does not show what it must."""
+    changed = found["changed"]
+    if changed is None:
+        often = {model: n for model, n in found["drift_alerts"].items() if n > days / 30}
+        must(not often, f"more than one drift alert in 30 days: {often}")
+        asked = [request for request in found["requests"] if request.endswith("_drift")]
+        must(not asked, f"asked to train for drift although nothing changed: {asked}")
+        return
+    must(found["drift_before"] == 0, f"{found['drift_before']} days of drift before anything changed")
+    first = found["first_drift"]
+    must(first is not None and (first - changed).days <= DETECTED_WITHIN, f"drift was found on {first} first")
+    must(bool(found["asked"]), "nothing asked for a training")
+    later = [day for day, _ in found["promoted"] if day > str(found["asked"][0][0])]
+    must(bool(later), "no version was promoted after the change")
+    before = [skill for day, skill in found["skill"].items() if day < str(changed)]
+    must(found["skill"][max(found["skill"])] >= before[-1] - LOST, f"the skill did not come back: {found['skill']}")
 
 
 if __name__ == "__main__":
