@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import UTC, date, datetime
 
@@ -200,6 +201,28 @@ def test_writers_at_the_same_time_all_get_through(tables):
         thread.join()
     assert problems == []
     assert len(by_key(tables.read(NAME))) == tables.read(NAME).num_rows == 15
+
+
+def test_what_another_process_commits_is_seen_by_a_table_that_was_open(tables, tmp_path):
+    tables.append(NAME, runs())
+    assert tables.count(NAME) == 3
+    other = LocalTables(tmp_path / "the tables", no_spark)
+    other.append(NAME, runs().assign(note="n"))
+    assert (tables.count(NAME), tables.version(NAME)) == (6, 1)
+    assert "note" in tables.schema(NAME).names
+    tables.append(NAME, runs().assign(note="m"))
+    assert (other.count(NAME), other.version(NAME)) == (9, 2)
+
+
+def test_another_table_at_the_same_place_is_opened_anew(tables):
+    for _ in range(3):
+        tables.append(NAME, runs())
+    assert tables.count(NAME) == 9
+    shutil.rmtree(tables.path(NAME))
+    assert not tables.exists(NAME)
+    tables.append(NAME, runs(cost=[5.0] * 3))
+    assert (tables.count(NAME), tables.version(NAME)) == (3, 0)
+    assert tables.read(NAME)["cost"].to_pylist() == [5.0] * 3
 
 
 def test_a_merge_reads_no_file_of_other_days(tables):

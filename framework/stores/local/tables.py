@@ -58,6 +58,7 @@ class LocalTables:
     def __init__(self, root: Path, spark: Callable[[], SparkSession]) -> None:
         self._root = root
         self._spark = spark
+        self._opened: dict[str, tuple[tuple[int, int], DeltaTable]] = {}
 
     def path(self, name: str) -> Path:
         """Return a table's folder.
@@ -198,9 +199,10 @@ class LocalTables:
             if not self.exists(name):
                 self._create(name, with_keys(table, (), name), "")
             elif table.num_rows:
-                aligned, added = align(table, arrow_schema(self._open(name)), name)
-                write_deltalake(str(self.path(name)), aligned, mode="append", schema_mode="merge" if added else None)
-                tidy(self._open(name))
+                delta = self._open(name)
+                aligned, added = align(table, arrow_schema(delta), name)
+                write_deltalake(delta, aligned, mode="append", schema_mode="merge" if added else None)
+                tidy(delta)
 
         self._persist(name, once)
 
@@ -254,7 +256,17 @@ class LocalTables:
         )
 
     def _open(self, name: str) -> DeltaTable:
-        return DeltaTable(str(self.path(name)))
+        """Return a table at its newest version; one that was open already reads only the commits since."""
+        path = self.path(name)
+        born = _born(path)
+        if name in self._opened and self._opened[name][0] == born:
+            delta = self._opened[name][1]
+            delta.update_incremental()
+            return delta
+        delta = DeltaTable(str(path))
+        if born is not None:
+            self._opened[name] = born, delta
+        return delta
 
     def _existing(self, name: str) -> DeltaTable:
         if self.exists(name):
@@ -268,3 +280,12 @@ class LocalTables:
             wanted = ".".join(["catalog", "schema", "table"][:levels])
             raise TableError(what="a name has another form", where=f"'{name}'", fix=f"write {wanted}")
         return self._root.joinpath(*parts)
+
+
+def _born(table: Path) -> tuple[int, int] | None:
+    """Return what tells a table from another that stood at its place before; ``None`` if its first commit is gone."""
+    try:
+        first = (table / "_delta_log" / f"{0:020d}.json").stat()
+    except FileNotFoundError:
+        return None
+    return first.st_ino, first.st_mtime_ns
