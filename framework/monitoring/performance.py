@@ -39,7 +39,10 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
     """
     task = runtime.plugins.trainers[model].item.task
     rows = _known(runtime, model, as_of)
-    promised = {int(v.version): v for v in runtime.registry.versions(model)} if len(rows) else {}
+    if rows.empty:
+        return []
+    promised = {int(v.version): v for v in runtime.registry.versions(model)}
+    precision = precision_by_verdict(runtime, model)
     found = []
     for version in sorted(rows["model_version"].unique()):
         own = rows[rows["model_version"] == version]
@@ -48,7 +51,7 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
             {"model_name": model, "model_version": int(version), "as_of_date": as_of}
             | _judged(own, task, runtime.settings.seed)
             | _promise(tags)
-            | {"precision_by_verdict": precision_by_verdict(runtime, model)}
+            | {"precision_by_verdict": precision}
         )
     PERFORMANCE.merge(runtime, found)
     return found
