@@ -20,7 +20,7 @@ BELOW_PROMISE = 0.05
 MIN_DAYS = 7
 """Days of outcomes below which a skill says nothing about a promise."""
 REST = timedelta(days=7)
-"""How long a reason rests that a training has taken: another fit on nearly the same days would end alike."""
+"""How long a model rests after a training that was asked for: another fit on nearly the same days would end alike."""
 OPEN, TAKEN, LAPSED = "open", "taken", "lapsed"
 
 
@@ -33,7 +33,7 @@ def request(
     drift: Sequence[Mapping[str, Any]],
     performance: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Write down why the serving version should be trained again; a reason that no longer holds lapses.
+    """Write down why the serving version should be trained again, unless it rests; a reason that no longer holds lapses.
 
     Args:
         runtime: The runtime.
@@ -56,14 +56,15 @@ def request(
         "fallback": _fallback(runtime, model, served),
     }
     known = REQUESTS.read(runtime, [("model_name", "=", model)]).to_pylist()
-    # Of any version: where no champion holds the place, each training serves at once and would ask for the next.
-    resting = {row["reason"] for row in known if row["state"] == TAKEN and as_of - row["last_seen_on"] < REST}
+    # Whatever the reason and the version: one change shows itself in another way each day, and where no champion
+    # holds the place, each training serves at once and would ask for the next.
+    resting = any(row["state"] == TAKEN and as_of - row["last_seen_on"] < REST for row in known)
     open_now = [row for row in known if row["state"] == OPEN]
     before = {row["reason"]: row for row in open_now if row["model_version"] == served.version}
     rows = [
         _row(model, served.version, reason, says, as_of, before.get(reason))
         for reason, says in reasons.items()
-        if says and reason not in resting
+        if says and not resting
     ]
     kept = {(served.version, row["reason"]) for row in rows}
     lapsed = [row | {"state": LAPSED} for row in open_now if (row["model_version"], row["reason"]) not in kept]

@@ -107,12 +107,13 @@ def test_a_training_takes_what_is_open_and_another_version_has_reasons_of_its_ow
     assert open_requests(runtime, JOBS) == []
 
 
-def test_a_reason_that_was_taken_rests_for_a_week(tmp_path):
+def test_a_model_rests_for_a_week_after_a_training_that_was_asked_for(tmp_path):
     runtime = runtime_in(tmp_path)
     ask(runtime, on=10, drift=drifted("feature", 3))
     take(runtime, JOBS, 4)  # the gate refused version 4: version 3 still serves
     for on in (11, 16):
         assert ask(runtime, on=on, drift=drifted("feature", 3)) == []
+        assert ask(runtime, on=on, performance=[GOOD | {"skill": 0.2, "skill_high": 0.29}]) == []
     (found,) = ask(runtime, on=17, drift=drifted("feature", 3))
     assert found["requested_on"] == day(17)
 
