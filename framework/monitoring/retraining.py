@@ -33,7 +33,7 @@ def request(
     drift: Sequence[Mapping[str, Any]],
     performance: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Write down why the serving version should be trained again, unless it rests; a reason that no longer holds lapses.
+    """Write down why the serving version should be trained again, unless it rests; a reason that is gone lapses.
 
     Args:
         runtime: The runtime.

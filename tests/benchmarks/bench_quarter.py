@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--changed-after", type=int, default=30)
     parser.add_argument("--quiet", action="store_true", help="nothing changes: count false alarms")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--refit", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     folder = given.folder or Path(mkdtemp(prefix="quarter-"))
@@ -198,7 +199,9 @@ def main() -> None:
             stretch_jobs(gold, LAST - timedelta(days=given.days - 1 - given.changed_after), 4)
     models = discover(strict=True).select_models((), ()) if given.models == "all" else given.models.split(",")
     changed = None if given.quiet else given.changed_after
-    quarter = play(folder / "home", gold, days=given.days, changed_after=changed, models=tuple(models))
+    quarter = play(
+        folder / "home", gold, days=given.days, changed_after=changed, models=tuple(models), refit=given.refit
+    )
     found = figures(quarter)
     if quarter.changed:
         found |= trust(quarter, quarter.changed)
