@@ -102,7 +102,7 @@ def _drift(runtime: Runtime, since: date) -> dict[str, Evidence]:
 
 def _drifted(rows: list[Row], version: int) -> Finding:
     rows = sorted(rows, key=lambda row: (-(row["psi"] or 0.0), row["kind"], row["name"]))
-    named = [f"{row['name']}: {row['says']}" if row["says"] else str(row["name"]) for row in rows[:NAMED_COLUMNS]]
+    named = [str(row["says"] or row["name"]) for row in rows[:NAMED_COLUMNS]]
     more = len(rows) - len(named)
     return Finding(
         kind="drift",

@@ -36,7 +36,7 @@ def drifted(runtime, *rows, on, version=3):
         [
             {
                 "model_name": JOBS, "model_version": version, "as_of_date": day(on), "kind": "feature", "name": name,
-                "psi": psi, "level": level, "says": f"PSI {psi}",
+                "psi": psi, "level": level, "says": f"{name}: PSI {psi}",
             }
             for name, psi, level in rows
         ],
