@@ -110,7 +110,7 @@ class Pipeline:
         trainer: ModelTrainer = self._runtime.plugins.trainers[model].item()
         result = trainer.train(self._runtime, self._runtime.as_of)
         if result.version is not None:
-            take(self._runtime, model, result.version)
+            take(self._runtime, model, result.version, self._runtime.as_of)
         return result
 
     def _monitor(self) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from framework.monitoring.alert_book import Page, update
 from framework.monitoring.alert_rules import Finding
 from framework.monitoring.alerts import gap_of
-from framework.monitoring.tables import ALERTS, DRIFT, PERFORMANCE, REQUESTS
+from framework.monitoring.performance import below_promise
+from framework.monitoring.tables import ALERTS, DRIFT, PERFORMANCE, SERVING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,25 +116,25 @@ def _drifted(rows: list[Row], version: int) -> Finding:
 
 
 def _skill(runtime: Runtime, since: date) -> dict[str, Evidence]:
-    """Return the days from a day on, on which a version's skill was urgently under its promise."""
+    """Return the days from a day on, on which the version that served lay surely under its promise."""
+    where = [("as_of_date", ">=", since)]
+    on = ("model_name", "as_of_date", "model_version")
+    serving = {tuple(row[n] for n in on) for row in SERVING.read(runtime, where, columns=on).to_pylist()}
     known: dict[str, Evidence] = defaultdict(Evidence)
-    columns = ["model_name", "as_of_date"]
-    for row in PERFORMANCE.read(runtime, [("as_of_date", ">=", since)], columns).to_pylist():
-        known[row["model_name"]].days.add(row["as_of_date"])
-    where = [("reason", "=", "skill"), ("urgency", "=", "high"), ("last_seen_on", ">=", since)]
-    for row in sorted(REQUESTS.read(runtime, where).to_pylist(), key=lambda row: row["model_version"]):
-        one = known[row["model_name"]]
-        one.days.update({day for day in (since, row["last_seen_on"]) if row["requested_on"] <= day})
-        for day in one.days:
-            if row["requested_on"] <= day <= row["last_seen_on"]:
-                one.found[day] = Finding(
-                    kind="skill",
-                    entity="",
-                    severity="critical",
-                    reason=row["says"],
-                    action=RETRAIN,
-                    model_version=row["model_version"],
-                )
+    for row in PERFORMANCE.read(runtime, where).to_pylist():
+        if tuple(row[n] for n in on) not in serving:
+            continue
+        one, day = known[row["model_name"]], row["as_of_date"]
+        one.days.add(day)
+        if says := below_promise(row):
+            one.found[day] = Finding(
+                kind="skill",
+                entity="",
+                severity="critical",
+                reason=says,
+                action=RETRAIN,
+                model_version=row["model_version"],
+            )
     return known
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from framework.training.evaluate import Evaluation
 
 WINDOW = timedelta(days=28)
+BELOW_PROMISE = 0.05
+MIN_DAYS = 7
+"""Days of outcomes below which a skill says nothing about a promise."""
 
 
 def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
@@ -55,6 +58,23 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
         )
     PERFORMANCE.merge(runtime, found)
     return found
+
+
+def below_promise(row: Mapping[str, Any]) -> str:
+    """Say how far a version's skill lies under what its training promised; nothing where it does not, surely.
+
+    Args:
+        row: A row of ``model_performance``, or an empty one.
+    """
+    skill, promised = row.get("skill"), row.get("promised_skill")
+    if skill is None or promised is None or row["window_days"] < MIN_DAYS or skill >= promised - BELOW_PROMISE:
+        return ""
+    if row["skill_high"] is not None and row["skill_high"] >= promised:  # the promise lies within its interval
+        return ""
+    return (
+        f"skill {skill:+.3f} on {row['rows']} predictions of {row['first_day']} to {row['last_day']}, "
+        f"promised were {promised:+.3f}"
+    )
 
 
 def _known(runtime: Runtime, model: str, as_of: date) -> pd.DataFrame:

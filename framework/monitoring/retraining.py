@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.tables import REQUESTS
+from framework.monitoring.performance import below_promise
+from framework.monitoring.tables import DECISIONS, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
 DRIFTED_FEATURES = 3
 SIGMAS = 2.0
 LABEL_P = 0.05
-BELOW_PROMISE = 0.05
-MIN_DAYS = 7
-"""Days of outcomes below which a skill says nothing about a promise."""
 REST = timedelta(days=7)
 """How long a model rests after a training that was asked for: another fit on nearly the same days would end alike."""
+FRESH = timedelta(days=3)
+"""How long it rests after any training, the weekly one among them."""
 OPEN, TAKEN, LAPSED = "open", "taken", "lapsed"
 
 
@@ -49,16 +49,14 @@ def request(
     own = next((row for row in performance if row["model_version"] == served.version), {})
     reasons = {
         "age": _age(served, as_of),
-        "skill": _skill(own),
+        "skill": below_promise(own),
         "prediction_drift": _predictions(drift),
         "feature_drift": _features(drift),
         "label_drift": _labels(drift),
         "fallback": _fallback(runtime, model, served),
     }
     known = REQUESTS.read(runtime, [("model_name", "=", model)]).to_pylist()
-    # Whatever the reason and the version: one change shows itself in another way each day, and where no champion
-    # holds the place, each training serves at once and would ask for the next.
-    resting = any(row["state"] == TAKEN and as_of - row["last_seen_on"] < REST for row in known)
+    resting = _rests(runtime, model, known, as_of)
     open_now = [row for row in known if row["state"] == OPEN]
     before = {row["reason"]: row for row in open_now if row["model_version"] == served.version}
     rows = [
@@ -94,19 +92,33 @@ def open_requests(runtime: Runtime, model: str | None = None) -> list[dict[str, 
     return rows
 
 
-def take(runtime: Runtime, model: str, version: int | None) -> int:
+def take(runtime: Runtime, model: str, version: int | None, on: date) -> int:
     """Mark a model's open requests as taken by a training.
 
     Args:
         runtime: The runtime.
         model: The model.
         version: Version that the training registered.
+        on: Newest day that the training knew.
 
     Returns:
         Requests taken.
     """
-    rows = [row | {"state": TAKEN, "taken_by_version": version} for row in open_requests(runtime, model)]
+    taken = {"state": TAKEN, "taken_by_version": version, "taken_on": on}
+    rows = [row | taken for row in open_requests(runtime, model)]
     return REQUESTS.merge(runtime, rows)
+
+
+def _rests(runtime: Runtime, model: str, known: Sequence[Mapping[str, Any]], as_of: date) -> bool:
+    """Tell whether a training was so short ago that another would learn nearly the same, whatever asks for it.
+
+    One change shows itself in another way each day; and where no champion holds the place, each training serves at
+    once and would ask for the next.
+    """
+    asked = [row["taken_on"] or row["last_seen_on"] for row in known if row["state"] == TAKEN]
+    by_gate = [("model_name", "=", model), ("decided_by", "=", "gate")]
+    trained = DECISIONS.read(runtime, by_gate, columns=["as_of_date"])["as_of_date"].to_pylist()
+    return any(as_of - day < REST for day in asked) or any(as_of - day < FRESH for day in trained)
 
 
 def _age(served: Served, as_of: date) -> str:
@@ -115,18 +127,6 @@ def _age(served: Served, as_of: date) -> str:
         return ""
     due = date.fromisoformat(trained) + timedelta(days=int(limit))
     return f"trained on what was known on {trained}: older than {limit} days" if as_of > due else ""
-
-
-def _skill(own: Mapping[str, Any]) -> str:
-    skill, promised = own.get("skill"), own.get("promised_skill")
-    if skill is None or promised is None or own["window_days"] < MIN_DAYS or skill >= promised - BELOW_PROMISE:
-        return ""
-    if own["skill_high"] is not None and own["skill_high"] >= promised:  # the promise lies within its interval
-        return ""
-    return (
-        f"skill {skill:+.3f} on {own['rows']} predictions of {own['first_day']} to {own['last_day']}, "
-        f"promised were {promised:+.3f}"
-    )
 
 
 def _predictions(drift: Sequence[Mapping[str, Any]]) -> str:

@@ -96,6 +96,7 @@ REQUESTS = MonitorTable(
         ("last_seen_on", "date", "newest day on which it still held"),
         ("state", "string", "open, taken or lapsed"),
         ("taken_by_version", "int", "version that the training registered"),
+        ("taken_on", "date", "newest day that the training knew"),
     ),
 )
 

@@ -45,7 +45,7 @@ MODELS = (
     "performance_regression_detector",  # anomaly
     "warehouse_optimizer",  # many classes
     "query_optimization_recommender",  # many labels
-    "pipeline_health_scorer",  # regression
+    "sla_breach_predictor",  # binary again
 )
 LAST = date(2026, 10, 28)
 HIT = "job_duration_forecaster"

@@ -17,7 +17,7 @@ from framework.monitoring import verdicts
 from framework.monitoring.alerts import raise_alerts
 from framework.monitoring.contract import Contract
 from framework.monitoring.model_alerts import raise_model_alerts
-from framework.monitoring.tables import DRIFT, PERFORMANCE, REQUESTS
+from framework.monitoring.tables import DRIFT, PERFORMANCE, SERVING
 from framework.registry import ModelRegistry
 from framework.results import Ledger, Status, UnitResult
 from framework.stores.models import packed
@@ -81,27 +81,33 @@ def test_model_alerts_do_not_depend_on_the_order_of_days(runtime, order):
     assert (row["reason"], row["state"]) == ("a: PSI 0.4", "resolved")
 
 
-def test_a_skill_far_under_its_promise_is_critical_while_it_is_seen(runtime):
-    request = {
-        "model_name": JOBS, "model_version": 3, "reason": "skill", "says": "0.1 where 0.3 was promised",
-        "urgency": "high", "requested_on": day(0), "last_seen_on": day(1), "state": "open",
+def test_a_skill_far_under_its_promise_is_critical_while_the_version_serves(runtime):
+    bad = {
+        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_high": 0.2, "promised_skill": 0.3, "rows": 90,
+        "window_days": 20, "first_day": day(-30), "last_day": day(-2),
     }  # fmt: skip
-    REQUESTS.merge(
-        runtime,
-        [
-            request,
-            request | {"reason": "age"},
-            request | {"model_name": "job_duration_forecaster", "urgency": "normal"},
-        ],
-    )
-    for at in range(3):
-        PERFORMANCE.merge(runtime, [{"model_name": JOBS, "model_version": 3, "as_of_date": day(at)}])
-    for at in range(2):
+    for at, serving in enumerate((3, 3, 4, 4)):  # version 4 takes over
+        SERVING.merge(runtime, [{"model_name": JOBS, "model_version": serving, "as_of_date": day(at)}])
+        young = {"model_name": JOBS, "model_version": 4, "as_of_date": day(at)}
+        PERFORMANCE.merge(runtime, [bad | {"as_of_date": day(at)}, young])
         raise_model_alerts(runtime, day(at))
     (row,) = alerts_in(runtime)
     assert (row["kind"], row["severity"], row["state"]) == ("skill", "critical", "resolved")
-    assert row["reason"] == "0.1 where 0.3 was promised"
+    assert row["reason"].startswith("skill +0.100 on 90 predictions of ")
     assert json.loads(row["days"]) == [day(0).isoformat(), day(1).isoformat()]
+
+
+def test_a_skill_stays_an_alert_however_long_the_model_rests_from_training(runtime):
+    bad = {
+        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_high": 0.2, "promised_skill": 0.3, "rows": 90,
+        "window_days": 20, "first_day": day(-30), "last_day": day(-2),
+    }  # fmt: skip
+    for at in range(4):
+        SERVING.merge(runtime, [{"model_name": JOBS, "model_version": 3, "as_of_date": day(at)}])
+        PERFORMANCE.merge(runtime, [bad | {"as_of_date": day(at)}])
+        raise_model_alerts(runtime, day(at))
+    (row,) = alerts_in(runtime)
+    assert (row["state"], len(json.loads(row["days"]))) == ("open", 4)
 
 
 def recorded(runtime, *results, on, minute=0):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from framework.monitoring.retraining import open_requests, request, take
-from framework.monitoring.tables import OUTCOMES, REQUESTS
+from framework.monitoring.tables import DECISIONS, OUTCOMES, REQUESTS
 from framework.registry import Served
 from tests.unit.alerting import JOBS, day, runtime_in
 
@@ -96,26 +96,40 @@ def test_a_reason_keeps_its_first_day_and_lapses_when_it_is_gone(tmp_path):
 def test_a_training_takes_what_is_open_and_another_version_has_reasons_of_its_own(tmp_path):
     runtime = runtime_in(tmp_path)
     ask(runtime, drift=drifted("feature", 3))
-    assert take(runtime, JOBS, 4) == 1
+    assert take(runtime, JOBS, 4, day(11)) == 1
     assert open_requests(runtime, JOBS) == []
     assert REQUESTS.read(runtime)["taken_by_version"].to_pylist() == [4]
-    assert ask(runtime, on=16, drift=drifted("feature", 3), version=served(version=4)) == []
-    ask(runtime, on=17, drift=drifted("feature", 3), version=served(version=4))
+    assert REQUESTS.read(runtime)["taken_on"].to_pylist() == [day(11)]
+    assert ask(runtime, on=17, drift=drifted("feature", 3), version=served(version=4)) == []
+    ask(runtime, on=18, drift=drifted("feature", 3), version=served(version=4))
     assert [row["model_version"] for row in open_requests(runtime, JOBS)] == [4]
     # What was asked of a version that serves no more lapses.
-    ask(runtime, on=18, version=served(version=5))
+    ask(runtime, on=19, version=served(version=5))
     assert open_requests(runtime, JOBS) == []
+
+
+SKILL_LOST = [GOOD | {"skill": 0.2, "skill_high": 0.29}]
 
 
 def test_a_model_rests_for_a_week_after_a_training_that_was_asked_for(tmp_path):
     runtime = runtime_in(tmp_path)
     ask(runtime, on=10, drift=drifted("feature", 3))
-    take(runtime, JOBS, 4)  # the gate refused version 4: version 3 still serves
-    for on in (11, 16):
-        assert ask(runtime, on=on, drift=drifted("feature", 3)) == []
-        assert ask(runtime, on=on, performance=[GOOD | {"skill": 0.2, "skill_high": 0.29}]) == []
-    (found,) = ask(runtime, on=17, drift=drifted("feature", 3))
-    assert found["requested_on"] == day(17)
+    take(runtime, JOBS, 4, day(11))  # the gate refused version 4: version 3 still serves
+    for on in (10, 11, 17):
+        assert ask(runtime, on=on, drift=drifted("feature", 3), performance=SKILL_LOST) == []
+    asked = ask(runtime, on=18, drift=drifted("feature", 3), performance=SKILL_LOST)
+    assert [(row["reason"], row["requested_on"]) for row in asked] == [("skill", day(18)), ("feature_drift", day(18))]
+
+
+def test_a_model_rests_for_three_days_after_any_training(tmp_path):
+    runtime = runtime_in(tmp_path)
+    decision = {"model_name": JOBS, "model_version": 4, "decision": "refused", "reason": "weak", "decided_by": "gate"}
+    DECISIONS.merge(runtime, [decision | {"as_of_date": day(10)}])
+    person = decision | {"decided_by": "person", "decision": "promoted", "as_of_date": day(12)}
+    DECISIONS.merge(runtime, [person, decision | {"model_name": "another_model", "as_of_date": day(12)}])
+    for on in (10, 12):
+        assert ask(runtime, on=on, performance=SKILL_LOST) == []
+    assert len(ask(runtime, on=13, performance=SKILL_LOST)) == 1
 
 
 @pytest.mark.parametrize(("failures", "asked"), [(10, True), (9, False), (0, False)])
