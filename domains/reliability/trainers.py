@@ -10,7 +10,7 @@ from domains.reliability.runs import RETRY_WITHIN, first_runs, followers
 from framework.labels import LABEL_KNOWN_AT, label_within
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
 from framework.training import ClassificationTrainer, RegressionTrainer
-from framework.training.learners import boosted_regression, boosted_trees, on_log_scale
+from framework.training.learners import as_multiple_of, boosted_regression, boosted_trees
 
 if TYPE_CHECKING:
     from datetime import date
@@ -82,8 +82,8 @@ class JobDurationForecaster(RegressionTrainer):
         )  # fmt: skip
 
     def estimator(self) -> Any:
-        """Boosted trees on log seconds: durations span five orders of magnitude."""
-        return on_log_scale(boosted_regression())
+        """Boosted trees on multiples of the usual: durations span five orders of magnitude, and may all grow."""
+        return as_multiple_of("median_seconds_28d", boosted_regression())
 
 
 class SlaBreachPredictor(ClassificationTrainer):

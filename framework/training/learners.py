@@ -59,6 +59,21 @@ def on_log_scale(regression: Any) -> Any:
     return TransformedTargetRegressor(regression, func=np.log1p, inverse_func=np.expm1)
 
 
+def as_multiple_of(column: str, regression: Any) -> Any:
+    """Return the regression on the label's multiple of a column, on a log scale.
+
+    Trees answer with labels that they have seen. Where a quantity changes for good, its multiple of what is usual
+    stays what it was, and the forecast follows as soon as the usual does.
+
+    Args:
+        column: An input that holds what is usual, in units of the label and not negative.
+        regression: The regression.
+    """
+    from framework.training.multiple import MultipleRegressor
+
+    return MultipleRegressor(regression, column)
+
+
 def in_whole_numbers(regression: Any) -> Any:
     """Return the regression rounded: for counts, where a half is never right.
 

@@ -188,3 +188,21 @@ def test_reason_columns_are_as_many_as_there_are_features_up_to_three():
     )
     assert reason_outputs({"a": [0.0, 1.0, 1.0]}) == one
     assert len(reason_outputs({name: [0.0, 1.0, 1.0] for name in "abcde"})) == 12
+
+
+def test_a_multiple_of_the_usual_follows_it_beyond_all_labels_that_it_has_seen():
+    from sklearn.base import clone
+
+    from framework.training.learners import as_multiple_of, boosted_regression
+
+    rng = np.random.default_rng(3)
+    usual = np.exp(rng.uniform(4, 8, 600))
+    rows = pd.DataFrame({"usual": usual, "busy": rng.integers(0, 2, 600)})
+    label = usual * np.where(rows["busy"] == 1, 2.0, 1.0) * np.exp(rng.normal(0, 0.05, 600))
+    found = as_multiple_of("usual", boosted_regression())
+    assert "regressor__quantile" in found.get_params()
+    fitted = clone(found).fit(rows, label)
+    larger = pd.DataFrame({"usual": [50_000.0, 50_000.0], "busy": [0, 1]})
+    assert fitted.predict(larger) == pytest.approx([50_000, 100_000], rel=0.1)
+    unknown = fitted.predict(pd.DataFrame({"usual": [np.nan], "busy": [0]}))
+    assert np.isfinite(unknown).all()

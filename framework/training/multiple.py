@@ -1,0 +1,42 @@
+"""A regression on multiples of what is usual; imported where it is fitted or served, as scikit-learn is heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class MultipleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn carries no types
+    """Learns log((1 + y) / (1 + x)) of a column x, and answers y.
+
+    Args:
+        regressor: The regression of the log of the multiple.
+        column: Column of what is usual, not negative; where it is missing, the median label stands in.
+    """
+
+    def __init__(self, regressor: Any = None, column: str = "") -> None:
+        self.regressor = regressor
+        self.column = column
+
+    def fit(self, rows: pd.DataFrame, label: np.ndarray) -> MultipleRegressor:
+        """Fit on rows ``(rows, columns)`` and labels ``(rows,)``, not negative."""
+        logs = np.log1p(np.asarray(label, dtype=float))
+        self.middle_ = float(np.median(logs))
+        self.regressor_ = clone(self.regressor).fit(rows, logs - self._usual(rows))
+        self.feature_names_in_ = np.asarray(rows.columns, dtype=object)
+        self.n_features_in_ = len(rows.columns)
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return forecasts ``(rows,)`` in units of the label."""
+        found: np.ndarray = np.expm1(self.regressor_.predict(rows) + self._usual(rows))
+        return found
+
+    def _usual(self, rows: pd.DataFrame) -> np.ndarray:
+        usual = np.log1p(rows[self.column].to_numpy(dtype=float).clip(min=0.0))
+        return np.where(np.isnan(usual), self.middle_, usual)
