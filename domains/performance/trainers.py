@@ -155,7 +155,7 @@ class PerformanceRegressionDetector(AnomalyTrainer):
             active_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
             label=f"CAST(percentile(p95_ms, 0.5) >= {PERSISTENT} * max(p95_median_28d) AS int)", beside=usual,
             name="is_event",
-        ).select(*WAREHOUSE, TIME, "is_event")  # fmt: skip
+        )  # fmt: skip
 
     def estimator(self) -> Any:
         """Isolation forest over rises only: what became faster is no incident."""

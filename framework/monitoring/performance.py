@@ -108,7 +108,7 @@ def _evaluated(
 ) -> Evaluation | None:
     from framework.training.evaluate import evaluate
 
-    return evaluate(task, truth, answer, baseline, day, seed=seed)
+    return evaluate(task, truth, answer, baseline, day, seed=seed, primary_only=True)
 
 
 def arrays(rows: pd.DataFrame, task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

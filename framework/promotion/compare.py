@@ -66,7 +66,7 @@ def _skills(trainer: ModelTrainer, common: Judged, answer: np.ndarray, seed: int
     from framework.training.evaluate import evaluate
 
     ours = common.evaluation(trainer.task, seed)
-    theirs = evaluate(trainer.task, common.truth, answer, common.baseline, common.day, seed=seed)
+    theirs = evaluate(trainer.task, common.truth, answer, common.baseline, common.day, seed=seed, primary_only=True)
     if ours is None or theirs is None:
         return {"says": "nothing happened on those days that could tell them apart"}
     return {"champion_skill": theirs.skill, "challenger_skill": ours.skill}

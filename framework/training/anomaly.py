@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, final
 
 from framework.clock import midnight
+from framework.labels import LABEL_KNOWN_AT as KNOWN
 from framework.spec import TableSpec, Task
 from framework.training.base import ModelTrainer
 from framework.training.baseline import baseline_answers
@@ -40,6 +42,8 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
         """Return keys, time and ``is_event`` (0/1) of rows whose truth is known, or ``None``.
+
+        With ``label_known_at`` beside them, a replay computes them once for all of its days.
 
         Args:
             gold: Gold as known at the end of ``as_of``, incident truth included.
@@ -148,7 +152,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         if happened is None and said.empty:
             return None
         # What a person said of an alert stands before what the gold layer says of its day.
-        parts = [said] if happened is None else [said, happened]
+        parts = [said] if happened is None else [said, happened[[*keys, EVENT]]]
         events = pd.concat([part for part in parts if len(part)] or parts[:1])
         for key in keys:
             events[key] = events[key].astype(rows[key].dtype)
@@ -159,11 +163,20 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
     def _events_of_run(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
         """Return the events of the gold layer, read once per run; ``None`` if nobody wrote any down."""
         if self.spec.name not in runtime.events:
-            frame = self.events(runtime.gold().with_truth(), runtime.as_of)
-            found = None if frame is None else runtime.collect(frame.select(*keys, EVENT)).to_pandas()
-            runtime.events[self.spec.name] = found
+            runtime.events[self.spec.name] = self._find_events(runtime, keys)
         happened: pd.DataFrame | None = runtime.events[self.spec.name]
         return happened
+
+    def _find_events(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
+        whole = self._events_of_run(runtime.later, keys) if runtime.later is not None else None
+        if whole is not None and KNOWN in whole:  # an earlier day of a replay: what was known then
+            return whole[whole[KNOWN] < midnight(runtime.as_of + timedelta(days=1))]
+        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
+        if frame is None:
+            return None
+        known = [KNOWN] if KNOWN in frame.columns else []
+        found: pd.DataFrame = runtime.collect(frame.select(*keys, EVENT, *known)).to_pandas()
+        return found
 
     def _judge(self, data: TrainingData, scores: np.ndarray) -> Judged | None:
         """Return the held-back scores beside what is known of their rows."""

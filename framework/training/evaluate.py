@@ -76,6 +76,7 @@ def evaluate(
     *,
     threshold: float = 0.5,
     seed: int = 7,
+    primary_only: bool = False,
 ) -> Evaluation | None:
     """Judge answers against truth, beside the baseline.
 
@@ -87,18 +88,22 @@ def evaluate(
         day: Day of each row; the interval resamples whole days.
         threshold: Decision threshold of a binary model.
         seed: Seed of the resampling.
+        primary_only: Leave the other metrics out.
 
     Returns:
         The evaluation, or ``None`` if the rows cannot tell (none, or one class).
     """
     import numpy as np
 
-    if len(truth) == 0 or not np.isfinite(_primary(task, truth, answer, np.ones(len(truth)))):
+    every = np.ones(len(truth))
+    name, found = PRIMARY[task], _primary(task, truth, answer, every) if len(truth) else float("nan")
+    if not np.isfinite(found):
         return None
-    metrics = {Task.REGRESSION: _regression, Task.BINARY: _binary, Task.ANOMALY: _ranking}.get(task, _macro)
-    model = metrics(truth, answer, threshold)
-    beside = metrics(truth, baseline, threshold)
-    name = PRIMARY[task]
+    if primary_only:
+        model, beside = {name: found}, {name: _primary(task, truth, baseline, every)}
+    else:
+        metrics = {Task.REGRESSION: _regression, Task.BINARY: _binary, Task.ANOMALY: _ranking}.get(task, _macro)
+        model, beside = (metrics(truth, a, threshold) for a in (answer, baseline))
     low, high = _interval(task, truth, answer, baseline, day, seed)
     return Evaluation(
         primary=name,

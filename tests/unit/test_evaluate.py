@@ -209,6 +209,18 @@ def test_ranking_well_does_not_beat_a_baseline_whose_probabilities_are_better():
     assert judged(Task.BINARY, truth, 0.02 + 0.5 * truth, prior).beats_baseline
 
 
+@pytest.mark.parametrize("task", list(Task))
+def test_the_primary_metric_alone_is_the_same(task):
+    rng = np.random.default_rng(4)
+    wide = task in (Task.MULTICLASS, Task.MULTILABEL)
+    truth = rng.integers(0, 2, (200, 3) if task is Task.MULTILABEL else 200)
+    answer, baseline = (rng.random((200, 3) if wide else 200) for _ in range(2))
+    whole = evaluate(task, truth, answer, baseline, on_days(200))
+    alone = evaluate(task, truth, answer, baseline, on_days(200), primary_only=True)
+    assert alone.figures() == pytest.approx(whole.figures(), abs=1e-12)
+    assert set(alone.model) == {whole.primary}
+
+
 def test_no_skill_does_not_beat_the_baseline():
     plain = Evaluation("mae", {"mae": 1.0}, {"mae": 2.0}, 0.5, 0.4, 0.6, 10, 5)
     assert plain.beats_baseline

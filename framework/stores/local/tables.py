@@ -70,7 +70,8 @@ class LocalTables:
 
     def exists(self, name: str) -> bool:
         """Tell whether a table exists."""
-        return bool(DeltaTable.is_deltatable(str(self.path(name))))
+        path = self.path(name)
+        return _born(path) is not None or bool(DeltaTable.is_deltatable(str(path)))
 
     def names(self, schema: str) -> list[str]:
         """Return the tables of ``catalog.schema``, sorted."""
