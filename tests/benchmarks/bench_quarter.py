@@ -254,7 +254,7 @@ def weeks(runtime: Runtime, changed: date) -> list[dict[str, Any]]:
             "rows": len(one),
             "mae": round(one["miss"].mean()),
             "baseline": round(one["baseline_miss"].mean()),
-            "skill": round(1 - one["miss"].sum() / one["baseline_miss"].sum(), 3),
+            "skill": round(float(1 - one["miss"].sum() / one["baseline_miss"].sum()), 3),
         }
         for week, one in rows.groupby("week")
     ]
