@@ -64,8 +64,8 @@ def request(
         for reason, says in reasons.items()
         if says and not resting
     ]
-    kept = {(served.version, row["reason"]) for row in rows}
-    lapsed = [row | {"state": LAPSED} for row in open_now if (row["model_version"], row["reason"]) not in kept]
+    kept = {tuple(row[name] for name in REQUESTS.keys) for row in rows}
+    lapsed = [row | {"state": LAPSED} for row in open_now if tuple(row[name] for name in REQUESTS.keys) not in kept]
     REQUESTS.merge(runtime, rows + lapsed)
     return rows
 

@@ -86,7 +86,7 @@ DRIFT = MonitorTable(
 REQUESTS = MonitorTable(
     name="retrain_requests",
     says="A reason to train a model again, from the day on which it was found until a training takes it.",
-    keys=("model_name", "model_version", "reason"),
+    keys=("model_name", "model_version", "reason", "requested_on"),
     columns=(
         *_MODEL,
         ("reason", "string", "age, skill, prediction_drift, feature_drift, label_drift or fallback"),

@@ -90,7 +90,16 @@ def test_a_reason_keeps_its_first_day_and_lapses_when_it_is_gone(tmp_path):
     assert (row["requested_on"], row["last_seen_on"]) == (day(4), day(6))
     ask(runtime, on=7)
     assert open_requests(runtime) == []
-    assert REQUESTS.read(runtime)["state"].to_pylist() == ["lapsed"]
+    assert set(REQUESTS.read(runtime)["state"].to_pylist()) == {"lapsed"}
+
+
+def test_what_is_asked_for_again_stands_beside_what_a_training_took(tmp_path):
+    runtime = runtime_in(tmp_path)
+    ask(runtime, on=10, drift=drifted("feature", 3))
+    take(runtime, JOBS, 4, day(11))
+    ask(runtime, on=20, drift=drifted("feature", 3))
+    found = {row["requested_on"]: row["state"] for row in REQUESTS.read(runtime).to_pylist()}
+    assert found == {day(10): "taken", day(20): "open"}
 
 
 def test_a_training_takes_what_is_open_and_another_version_has_reasons_of_its_own(tmp_path):
