@@ -1,4 +1,4 @@
-"""A regression on multiples of what is usual; imported where it is fitted or served, as scikit-learn is heavy."""
+"""A regression on multiples of what is usual, while it is trained; the served model does the same by itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 
@@ -40,3 +42,18 @@ class MultipleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # 
     def _usual(self, rows: pd.DataFrame) -> np.ndarray:
         usual = np.log1p(rows[self.column].to_numpy(dtype=float).clip(min=0.0))
         return np.where(np.isnan(usual), self.middle_, usual)
+
+
+def unwrapped(estimators: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return what the served model must know of the multiple, and the estimators without any class of ours.
+
+    Args:
+        estimators: Fitted estimators by role, all of one kind.
+
+    Returns:
+        ``column`` and ``middle`` (log of the label that stands in for a missing value), or ``None`` if they forecast
+        the label itself; and the estimators to keep.
+    """
+    wrapped = {role: one for role, one in estimators.items() if isinstance(one, MultipleRegressor)}
+    fact = next(({"column": one.column, "middle": one.middle_} for one in wrapped.values()), None)
+    return fact, dict(estimators) | {role: one.regressor_ for role, one in wrapped.items()}

@@ -28,6 +28,8 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
 
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit the forecast and its quantiles; a constant label gives a dummy that says so."""
+        from framework.training.multiple import unwrapped  # brings scikit-learn along
+
         truth = data.truth("train", self.spec.labels[0])
         verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
         roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
@@ -42,10 +44,12 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
             if len(held_back)
         }
+        multiple, stored = unwrapped(estimators)
         return Fitted(
-            estimators=estimators,
+            estimators=stored,
             served={
                 "task": str(self.task),
+                "multiple_of": multiple,
                 "inputs": list(data.inputs),
                 "usual": usual,
                 "importance": weights,

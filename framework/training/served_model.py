@@ -55,7 +55,10 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         low, high = self.served["bounds"]
         bounds = (-np.inf if low is None else low, np.inf if high is None else high)
         roles = {"estimator": "prediction"} | self.served["quantiles"]
-        answers = {name: np.clip(_ask(self.estimators[role].predict, inputs), *bounds) for role, name in roles.items()}
+        answers = {
+            name: np.clip(self._times_usual(_ask(self.estimators[role].predict, inputs), inputs), *bounds)
+            for role, name in roles.items()
+        }
         names = sorted(self.served["quantiles"].values(), key=_percent)
         if names:  # quantile fits are independent: they may cross each other, and the forecast
             ordered = np.sort([answers[name] for name in names], axis=0)
@@ -65,6 +68,14 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
                 ordered[-1] = np.maximum(ordered[-1], answers["prediction"])
             answers |= dict(zip(names, ordered, strict=True))
         return answers
+
+    def _times_usual(self, answers: Any, inputs: pd.DataFrame) -> Any:
+        """Return forecasts in units of the label where the estimators forecast the log of its multiple of a column."""
+        multiple = self.served.get("multiple_of")
+        if multiple is None:
+            return answers
+        usual = np.log1p(inputs[multiple["column"]].to_numpy(dtype=float).clip(min=0.0))
+        return np.expm1(answers + np.where(np.isnan(usual), multiple["middle"], usual))
 
     def _binary(self, inputs: pd.DataFrame) -> dict[str, Any]:
         chance = _chance(self.estimators["estimator"], inputs)

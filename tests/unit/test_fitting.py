@@ -206,3 +206,27 @@ def test_a_multiple_of_the_usual_follows_it_beyond_all_labels_that_it_has_seen()
     assert fitted.predict(larger) == pytest.approx([50_000, 100_000], rel=0.1)
     unknown = fitted.predict(pd.DataFrame({"usual": [np.nan], "busy": [0]}))
     assert np.isfinite(unknown).all()
+
+
+def test_the_served_model_multiplies_by_itself():
+    """What is kept holds no class of ours; the served model must answer as the training did."""
+    from framework.training.learners import as_multiple_of, boosted_regression
+    from framework.training.multiple import unwrapped
+    from framework.training.served_model import ServedModel
+
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({"usual": np.exp(rng.uniform(4, 8, 300)), "busy": rng.normal(size=300)})
+    rows.loc[::7, "usual"] = np.nan
+    label = np.exp(rng.uniform(4, 8, 300))
+    fitted = as_multiple_of("usual", boosted_regression()).fit(rows, label)
+    multiple, kept = unwrapped({"estimator": fitted})
+    assert type(kept["estimator"]).__module__.startswith("sklearn.")
+    served = ServedModel()
+    served.estimators = kept
+    served.served = {
+        "task": "regression", "inputs": ["usual", "busy"], "usual": {}, "bounds": [0.0, None], "quantiles": {},
+        "multiple_of": multiple,
+    }  # fmt: skip
+    found = served.predict(None, rows)["prediction"]
+    assert found.to_numpy() == pytest.approx(fitted.predict(rows))
+    assert unwrapped({"estimator": kept["estimator"]}) == (None, kept)
