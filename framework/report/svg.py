@@ -51,17 +51,22 @@ class Frame:
         return self.bottom - (value - self.low) / ((self.high - self.low) or 1.0) * (self.bottom - self.top)
 
 
+TINY = 1e-300
+"""Below it, numbers have no digits left to divide."""
+
+
 def ticks(low: float, high: float, count: int = 3) -> list[float]:
     """Return round values that cover a range, about ``count`` steps apart."""
     span = high - low
-    if not math.isfinite(span) or span <= 0:
-        around = abs(low) or 1.0
+    if not math.isfinite(span) or span < TINY:
+        around = abs(low) if abs(low) >= TINY else 1.0
         low, high, span = low - around / 2, high + around / 2, around
     rough = span / count
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     start = math.floor(low / step + 1e-9)
-    return [round((start + at) * step, 12) for at in range(math.ceil(high / step - 1e-9) - start + 1)]
+    digits = max(12, 3 - math.floor(math.log10(step)))  # no more than the step's own, however small it is
+    return [round((start + at) * step, digits) for at in range(math.ceil(high / step - 1e-9) - start + 1)]
 
 
 def spot(x: float, y: float) -> str:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from framework.report import words
@@ -76,6 +76,8 @@ def test_a_reason_without_figures_is_still_a_sentence():
 
 
 @given(values, values)
+@example(0.0, 5.488257508181394e-15)
+@example(0.0, 5e-324)
 def test_ticks_cover_the_range_in_even_steps(one, other):
     low, high = min(one, other), max(one, other)
     found = ticks(low, high)
