@@ -118,15 +118,17 @@ def _drifted(rows: list[Row], version: int) -> Finding:
 def _skill(runtime: Runtime, since: date) -> dict[str, Evidence]:
     """Return the days from a day on, on which the version that served lay surely under its promise."""
     where = [("as_of_date", ">=", since)]
-    on = ("model_name", "as_of_date", "model_version")
-    serving = {tuple(row[n] for n in on) for row in SERVING.read(runtime, where, columns=on).to_pylist()}
+    columns = ["model_name", "as_of_date", "model_version"]
+    rows = SERVING.read(runtime, where, columns=columns).to_pylist()
+    serving = {(row["model_name"], row["as_of_date"]): row["model_version"] for row in rows}
     known: dict[str, Evidence] = defaultdict(Evidence)
     for row in PERFORMANCE.read(runtime, where).to_pylist():
-        if tuple(row[n] for n in on) not in serving:
-            continue
         one, day = known[row["model_name"]], row["as_of_date"]
-        one.days.add(day)
-        if says := below_promise(row):
+        version = serving.get((row["model_name"], day))
+        if version is None:  # nothing served on that day, so there is nobody to judge
+            continue
+        one.days.add(day)  # a version that serves without any outcome yet is under no promise either
+        if row["model_version"] == version and (says := below_promise(row)):
             one.found[day] = Finding(
                 kind="skill",
                 entity="",

@@ -85,16 +85,24 @@ class MonitorTable:
     ) -> pa.Table:
         """Return rows; none if the table was never written.
 
+        A column that was declared after the table had been written is NULL.
+
         Args:
             runtime: The runtime.
             where: Conjunction of ``(column, op, value)``.
             columns: Columns to read; ``None`` for all.
         """
+        import pyarrow as pa
+
         name = runtime.feature_table(self.name)
         if not runtime.tables.exists(name):
             schema = self.schema()
             return schema.empty_table() if columns is None else schema.empty_table().select(list(columns))
-        return runtime.tables.read(name, columns=columns, where=list(where) or None)
+        rows = runtime.tables.read(name, columns=columns, where=list(where) or None)
+        for field in self.schema() if columns is None else ():
+            if field.name not in rows.column_names:
+                rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        return rows
 
 
 def entity_of(keys: Mapping[str, Any]) -> str:

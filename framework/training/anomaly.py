@@ -43,7 +43,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
     def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
         """Return keys, time and ``is_event`` (0/1) of rows whose truth is known, or ``None``.
 
-        With ``label_known_at`` beside them, a replay computes them once for all of its days.
+        Rows with a ``label_known_at`` count from then on, and a replay computes them once for all of its days.
 
         Args:
             gold: Gold as known at the end of ``as_of``, incident truth included.
@@ -168,14 +168,15 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         return happened
 
     def _find_events(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
-        whole = self._events_of_run(runtime.later, keys) if runtime.later is not None else None
-        if whole is not None and KNOWN in whole:  # an earlier day of a replay: what was known then
-            return whole[whole[KNOWN] < midnight(runtime.as_of + timedelta(days=1))]
-        frame = self.events(runtime.gold().with_truth(), runtime.as_of)
-        if frame is None:
-            return None
-        known = [KNOWN] if KNOWN in frame.columns else []
-        found: pd.DataFrame = runtime.collect(frame.select(*keys, EVENT, *known)).to_pandas()
+        found = self._events_of_run(runtime.later, keys) if runtime.later is not None else None
+        if found is None or KNOWN not in found:
+            frame = self.events(runtime.gold().with_truth(), runtime.as_of)
+            if frame is None:
+                return None
+            known = [KNOWN] if KNOWN in frame.columns else []
+            found = runtime.collect(frame.select(*keys, EVENT, *known)).to_pandas()
+        if KNOWN in found:  # what only half of its days speak for is no event yet
+            found = found[found[KNOWN] < midnight(runtime.as_of + timedelta(days=1))]
         return found
 
     def _judge(self, data: TrainingData, scores: np.ndarray) -> Judged | None:

@@ -106,7 +106,7 @@ class ModelTrainer(ABC):
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
             walked = rolling.walk(self, data, fitted, runtime)
-            whole, final = self._refit(data, fitted, runtime) if runtime.settings.refit else (data, fitted)
+            whole, final = self._refit(data, fitted, walked, runtime) if runtime.settings.refit else (data, fitted)
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
         trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=fingerprint, refit=whole is not data)
         return record(self, runtime, as_of, trained)
@@ -134,8 +134,10 @@ class ModelTrainer(ABC):
             return f"required feature {absent[0]}: {data.dropped[absent[0]]}"
         return self.with_truth(data, runtime)
 
-    def _refit(self, data: TrainingData, fitted: Fitted, runtime: Runtime) -> tuple[TrainingData, Fitted]:
-        """Fit once more on all settled days; the evidence stays that of the fit which had not seen them."""
+    def _refit(
+        self, data: TrainingData, fitted: Fitted, walked: rolling.Walk, runtime: Runtime
+    ) -> tuple[TrainingData, Fitted]:
+        """Fit once more on all settled days; what it is worth tell the rolling origins, each fitted up to its days."""
         if fitted.fallback or fitted.withheld or fitted.evaluation is None:
             return data, fitted
         day, known = data.frame["_day"], data.frame["label_known_at"].dt.tz_localize(None)
@@ -149,7 +151,13 @@ class ModelTrainer(ABC):
         weights = fitted.served.get("importance", {})
         usual = {n: [low, high, weights.get(n, w)] for n, (low, high, w) in again.served["usual"].items()}
         served = again.served | {"usual": usual} | ({"importance": weights} if weights else {})
-        return every, dataclasses.replace(fitted, estimators=again.estimators, served=served, outputs=again.outputs)
+        return every, dataclasses.replace(
+            fitted,
+            estimators=again.estimators,
+            served=served,
+            outputs=again.outputs,
+            evaluation=walked.evaluation or fitted.evaluation,
+        )
 
     def _lacking(self, runtime: Runtime, grain: TableSpec) -> str:
         """Return which input there is nothing to train on without; empty if all is there."""

@@ -105,14 +105,15 @@ def fit_baseline(
     elif isinstance(baseline, GroupPrior):
         parts = [("group", baseline.by, *_group_means(train, train[n], baseline.by, baseline.strength)) for n in labels]
     elif task is Task.REGRESSION:
-        parts = [_forecast(train, baseline.columns[0], labels[0])]
+        parts = [("column", baseline.columns[:1], float(train[labels[0]].median()), ())]
     elif task is Task.ANOMALY:
         parts = [("column", baseline.columns[:1], 0.0, ())]
     else:
         columns = baseline.columns * (len(labels) if len(baseline.columns) == 1 else 1)
         parts = [_as_probability(train, c, label) for c, label in zip(columns, labels, strict=True)]
     kinds, by, otherwise, rates = zip(*parts, strict=True) if parts else ((), (), (), ())
-    return Baseline(kind=kinds, by=tuple(tuple(b) for b in by), otherwise=otherwise, rates=rates)
+    found = Baseline(kind=kinds, by=tuple(tuple(b) for b in by), otherwise=otherwise, rates=rates)
+    return _or_constant(found, train, labels[0]) if task is Task.REGRESSION else found
 
 
 def baseline_answers(
@@ -127,16 +128,15 @@ def baseline_answers(
     return fit_baseline(baseline, train, labels, task, classes).answer(rows, task)
 
 
-def _forecast(train: pd.DataFrame, column: str, label: str) -> tuple[str, tuple[str, ...], float, tuple[Any, ...]]:
-    """Answer what the feature says, or the median of the labels where that errs less.
+def _or_constant(found: Baseline, train: pd.DataFrame, label: str) -> Baseline:
+    """Return a regression's baseline, or the median of the labels where that errs less on the training rows.
 
-    A feature that answers worse than a constant would let a model pass that has learnt nothing but the constant.
+    A baseline worse than a constant would let a model pass that has learnt nothing but the constant.
     """
     middle = float(train[label].median())
-    errs = (train[column].astype(float).fillna(middle) - train[label]).abs().mean()
-    if errs > (train[label] - middle).abs().mean():
-        return CONSTANT, (), middle, ()
-    return "column", (column,), middle, ()
+    if (train[label] - found.answer(train, Task.REGRESSION)).abs().mean() <= (train[label] - middle).abs().mean():
+        return found
+    return Baseline(kind=(CONSTANT,), by=((),), otherwise=(middle,), rates=((),))
 
 
 def _as_probability(

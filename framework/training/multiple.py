@@ -1,4 +1,4 @@
-"""A regression on multiples of what is usual, while it is trained; the served model does the same by itself."""
+"""A regression on multiples of what is usual, while it is trained; the served model multiplies by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+
+from framework.errors import SpecError
+from framework.training.served_model import usual_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,22 +29,30 @@ class MultipleRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # 
         self.column = column
 
     def fit(self, rows: pd.DataFrame, label: np.ndarray) -> MultipleRegressor:
-        """Fit on rows ``(rows, columns)`` and labels ``(rows,)``, not negative."""
+        """Fit on rows ``(rows, columns)`` and labels ``(rows,)``.
+
+        Raises:
+            SpecError: If the column is no input, or a label is negative.
+        """
+        what = ""
+        if self.column not in rows:
+            what = f"'{self.column}' is no input of the model: it was not looked up, or is NULL in all training rows"
+        elif np.min(label) < 0:
+            what = f"a label is {np.min(label):g}, and a multiple of the usual cannot be negative"
+        if what:
+            fix = "look the column up and list it under `required`, or forecast the label itself"
+            raise SpecError(what=what, where=f"as_multiple_of('{self.column}')", fix=fix)
         logs = np.log1p(np.asarray(label, dtype=float))
         self.middle_ = float(np.median(logs))
-        self.regressor_ = clone(self.regressor).fit(rows, logs - self._usual(rows))
+        self.regressor_ = clone(self.regressor).fit(rows, logs - usual_log(rows, self.column, self.middle_))
         self.feature_names_in_ = np.asarray(rows.columns, dtype=object)
         self.n_features_in_ = len(rows.columns)
         return self
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
         """Return forecasts ``(rows,)`` in units of the label."""
-        found: np.ndarray = np.expm1(self.regressor_.predict(rows) + self._usual(rows))
+        found: np.ndarray = np.expm1(self.regressor_.predict(rows) + usual_log(rows, self.column, self.middle_))
         return found
-
-    def _usual(self, rows: pd.DataFrame) -> np.ndarray:
-        usual = np.log1p(rows[self.column].to_numpy(dtype=float).clip(min=0.0))
-        return np.where(np.isnan(usual), self.middle_, usual)
 
 
 def unwrapped(estimators: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from framework.runtime import Runtime
     from framework.training.base import ModelTrainer
     from framework.training.data import Fitted, TrainingData
-    from framework.training.evaluate import Evaluation
     from framework.training.rolling import Walk
 
 RETRAIN_AFTER_DAYS = 30
@@ -46,15 +45,6 @@ class Trained:
     walked: Walk
     fingerprint: str
     refit: bool = False
-
-    @property
-    def evaluation(self) -> Evaluation | None:
-        """How the version did on days that it had not seen.
-
-        What serves without a refit is the fit of the first origin: it must stand all days held back. A refit knows
-        those days; the rolling origins, each fitted up to the days that judge it, tell what it is worth.
-        """
-        return self.walked.evaluation if self.refit and self.walked.evaluation else self.fitted.evaluation
 
 
 def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Trained) -> UnitResult:
@@ -90,7 +80,7 @@ def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Traine
 
 def _result(trainer: ModelTrainer, trained: Trained, expected: gate.Decision) -> UnitResult:
     data, fitted = trained.data, trained.fitted
-    found = trained.evaluation
+    found = fitted.evaluation
     remarks = [*fitted.remarks]
     if data.dropped:
         name, why = next(iter(data.dropped.items()))
@@ -112,7 +102,7 @@ def _version_tags(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained:
     """Return what must be known of a version in the very commit that creates it."""
     fitted, walked, split = trained.fitted, trained.walked, trained.data.split
     judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
-    beats = judged and all(e.beats_baseline for e in (trained.evaluation, walked.evaluation) if e is not None)
+    beats = judged and all(e.beats_baseline for e in (fitted.evaluation, walked.evaluation) if e is not None)
     unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
 
     def flag(value: Any) -> str:

@@ -72,10 +72,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     def _times_usual(self, answers: Any, inputs: pd.DataFrame) -> Any:
         """Return forecasts in units of the label where the estimators forecast the log of its multiple of a column."""
         multiple = self.served.get("multiple_of")
-        if multiple is None:
-            return answers
-        usual = np.log1p(inputs[multiple["column"]].to_numpy(dtype=float).clip(min=0.0))
-        return np.expm1(answers + np.where(np.isnan(usual), multiple["middle"], usual))
+        return answers if multiple is None else np.expm1(answers + usual_log(inputs, **multiple))
 
     def _binary(self, inputs: pd.DataFrame) -> dict[str, Any]:
         chance = _chance(self.estimators["estimator"], inputs)
@@ -137,6 +134,12 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             reasons[f"reason_{rank + 1}_low"] = low[order[:, rank]]
             reasons[f"reason_{rank + 1}_high"] = high[order[:, rank]]
         return reasons
+
+
+def usual_log(rows: pd.DataFrame, column: str, middle: float) -> Any:
+    """Return log(1 + x) of a column of what is usual; ``middle`` where it is missing. Training reads it here too."""
+    usual = np.log1p(rows[column].to_numpy(dtype=float).clip(min=0.0))
+    return np.where(np.isnan(usual), middle, usual)
 
 
 def _ask(method: Any, inputs: pd.DataFrame) -> Any:

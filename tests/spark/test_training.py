@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from domains.gold.simulator import simulate
+from domains.performance.trainers import PerformanceRegressionDetector
 from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
 from framework.errors import LabelError, LeakageError
 from framework.plugins import discover, hookimpl
@@ -221,8 +222,6 @@ def test_a_fallback_never_takes_the_alias_from_a_real_model(runtime: Runtime) ->
     assert real.status is Status.DONE, real.reason
     promote_version(runtime, "pipeline_health_scorer", real.version)  # so few jobs may not be enough for the gate
     assert registry.by_alias("pipeline_health_scorer", "champion").version == real.version
-    fallback = next(v for v in registry.versions("one_class")) if registry.versions("one_class") else None
-    assert fallback is None or fallback.tags["fallback"] == "true"
     dummy = registry.client.create_model_version(
         registry.full_name("pipeline_health_scorer"),
         source=registry.versions("pipeline_health_scorer")[0].source,
@@ -274,3 +273,20 @@ def test_gold_options_reach_the_labels(make_runtime: Callable[..., Runtime], run
     other = make_runtime(runtime.settings.gold, as_of=AS_OF, options={"reliability": {"slas": {job: 3.5}}})
     rows = first_runs(other.gold(), job_runs(other.gold())).where(f"concat_ws('/', workspace_id, job_id) = '{job}'")
     assert {r.sla_hours for r in rows.collect()} == {3.5}
+
+
+@pytest.mark.parametrize("back", [30, 41])
+def test_a_replayed_day_knows_the_events_that_a_run_of_that_day_would(runtime: Runtime, back: int) -> None:
+    """The replay finds the events of its last day once, and takes what was known on each."""
+    trainer, day = PerformanceRegressionDetector(), AS_OF - timedelta(days=back)
+    grain = runtime.plugins.table("performance_features")
+    rows = runtime.tables.read(
+        runtime.feature_table(grain.name), columns=list(grain.primary_key), where=[(grain.time, "<=", day)]
+    ).to_pandas()
+    replayed = trainer.known_events(runtime.at(day, cut=True), rows, grain)
+    alone = trainer.known_events(runtime.at(day), rows, grain)
+    assert replayed.tolist() == alone.tolist()
+    assert 0 < alone.sum() < len(rows)
+    pending = (rows[grain.time] > day - trainer.spec.horizon).to_numpy()
+    assert pending.any()
+    assert not alone[pending].any()  # their three days are not over

@@ -37,6 +37,12 @@ def test_a_regressions_feature_that_errs_more_than_the_median_gives_way_to_it():
         assert one.answer(rows, Task.REGRESSION).tolist() == [2.0, 2.0]
 
 
+def test_a_regressions_group_mean_gives_way_to_the_median_too():
+    train = pd.DataFrame({"w": ["a"] * 5, "label": [0.0, 0.0, 0.0, 0.0, 100.0]})
+    found = fit_baseline(GroupPrior(by=("w",)), train, ["label"], Task.REGRESSION, 0)
+    assert found.answer(pd.DataFrame({"w": ["a", "new"]}), Task.REGRESSION).tolist() == [0.0, 0.0]
+
+
 NUMBERS = st.floats(-1e3, 1e3)
 
 

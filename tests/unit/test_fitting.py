@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
+from framework.errors import SpecError
 from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.training.data import TrainingData
 from framework.training.fitting import (
@@ -206,6 +207,17 @@ def test_a_multiple_of_the_usual_follows_it_beyond_all_labels_that_it_has_seen()
     assert fitted.predict(larger) == pytest.approx([50_000, 100_000], rel=0.1)
     unknown = fitted.predict(pd.DataFrame({"usual": [np.nan], "busy": [0]}))
     assert np.isfinite(unknown).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "label", "what"),
+    [({"other": [1.0, 2.0]}, [1.0, 2.0], "'usual' is no input"), ({"usual": [1.0, 2.0]}, [1.0, -2.0], "a label is -2")],
+)
+def test_what_has_no_multiple_is_named(rows, label, what):
+    from framework.training.learners import as_multiple_of, boosted_regression
+
+    with pytest.raises(SpecError, match=what):
+        as_multiple_of("usual", boosted_regression()).fit(pd.DataFrame(rows), np.array(label))
 
 
 def test_the_served_model_multiplies_by_itself():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from framework.monitoring.retraining import open_requests, request, take
@@ -128,6 +129,16 @@ def test_a_model_rests_for_a_week_after_a_training_that_was_asked_for(tmp_path):
         assert ask(runtime, on=on, drift=drifted("feature", 3), performance=SKILL_LOST) == []
     asked = ask(runtime, on=18, drift=drifted("feature", 3), performance=SKILL_LOST)
     assert [(row["reason"], row["requested_on"]) for row in asked] == [("skill", day(18)), ("feature_drift", day(18))]
+
+
+def test_requests_that_were_written_before_they_had_a_day_of_training_count_from_when_they_were_seen(tmp_path):
+    runtime = runtime_in(tmp_path)
+    row = {"model_name": JOBS, "model_version": 3, "reason": "age", "requested_on": day(8), "last_seen_on": day(10)}
+    old = pa.Table.from_pylist([row | {"state": "taken"}], schema=REQUESTS.schema()).drop_columns(["taken_on"])
+    runtime.tables.merge(runtime.feature_table(REQUESTS.name), old, keys=REQUESTS.keys)
+    assert REQUESTS.read(runtime)["taken_on"].to_pylist() == [None]
+    assert ask(runtime, on=16, performance=SKILL_LOST) == []
+    assert len(ask(runtime, on=17, performance=SKILL_LOST)) == 1
 
 
 def test_a_model_rests_for_three_days_after_any_training(tmp_path):
