@@ -120,9 +120,7 @@ def settings(gold: GoldView) -> DataFrame:
     from pyspark.sql import functions as F
 
     order = f"OVER (PARTITION BY {', '.join(WAREHOUSE)} ORDER BY change_time)"
-    step = F.array_position(
-        F.array(*(F.lit(size) for size in SIZES)), F.upper(F.translate("warehouse_size", "- ", "__"))
-    )
+    step = F.find_in_set(F.upper(F.translate("warehouse_size", "- ", "__")), F.lit(",".join(SIZES)))
     versions = gold.dim_warehouse.select(
         *WAREHOUSE,
         F.to_date("change_time").alias("set_day"),

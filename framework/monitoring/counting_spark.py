@@ -148,7 +148,7 @@ def _values(one: Column) -> Any:
     column = F.col(one.column) if one.entry is None else F.col(one.column)[one.entry]
     if one.sketch.kind == "number":
         return column.cast("double")
-    known = F.split(F.lit(",".join(one.sketch.categories)), ",")
-    place = F.array_position(known, F.substring(F.sha2(column, 256), 1, HASH_LENGTH))
+    hashed = F.substring(F.sha2(column, 256), 1, HASH_LENGTH)
+    place = F.find_in_set(hashed, F.lit(",".join(one.sketch.categories)))
     found = F.when(place > 0, place - 1).otherwise(F.lit(len(one.sketch.categories)))
     return F.when(column.isNotNull(), found).cast("double")
