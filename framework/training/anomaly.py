@@ -126,9 +126,18 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         }
 
     def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:
-        """Add what is known of the rows as a column ``is_event``, if anything is known."""
+        """Add what is known of the rows as a column ``is_event``, if anything is known.
+
+        NULL on the last days, whose horizon is not over: an event may yet come of them.
+        """
+        import numpy as np
+        import pandas as pd
+
         truth = self.known_events(runtime, data.frame, data.grain)
-        return data if truth is None else dataclasses.replace(data, frame=data.frame.assign(**{EVENT: truth}))
+        if truth is None:
+            return data
+        over = data.frame["_day"] <= pd.Timestamp(runtime.as_of - self.spec.horizon)
+        return dataclasses.replace(data, frame=data.frame.assign(**{EVENT: np.where(over, truth, np.nan)}))
 
     @final
     def known_events(self, runtime: Runtime, rows: pd.DataFrame, grain: TableSpec) -> np.ndarray | None:
@@ -183,13 +192,16 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         """Return the held-back scores beside what is known of their rows."""
         if EVENT not in data.frame or not len(data.split.test):
             return None
-        test = data.part("test")
+        known = data.part("test")[EVENT].notna().to_numpy()
+        if not known.any():
+            return None
+        test = data.part("test")[known]
         return Judged(
             truth=test[EVENT].to_numpy(int),
-            answer=scores,
+            answer=scores[known],
             baseline=baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0),
             day=test["_day"],
-            rows=data.split.test,
+            rows=data.split.test[known],
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pandas as pd
 import pytest
 
 from domains.gold.simulator import simulate
@@ -290,3 +291,13 @@ def test_a_replayed_day_knows_the_events_that_a_run_of_that_day_would(runtime: R
     pending = (rows[grain.time] > day - trainer.spec.horizon).to_numpy()
     assert pending.any()
     assert not alone[pending].any()  # their three days are not over
+
+
+def test_no_detector_is_judged_on_days_whose_events_may_yet_come(runtime: Runtime) -> None:
+    trainer = PerformanceRegressionDetector()
+    data = trainer.prepare(runtime, runtime.as_of)
+    judged = trainer.rehearse(data, runtime)
+    assert data.part("test")["_day"].max() == pd.Timestamp(runtime.as_of)
+    assert judged.day.max() == pd.Timestamp(runtime.as_of - trainer.spec.horizon)
+    assert len(judged.day) == len(judged.truth) == len(judged.answer) == len(judged.baseline) == len(judged.rows)
+    assert set(judged.truth) == {0, 1}
