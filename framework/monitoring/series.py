@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from framework.monitoring.answers import daily_means
@@ -35,14 +36,18 @@ MIN_DAYS = 3
 """Days that a version must have answered before its predictions may drift; of one or two, chance makes too much."""
 WINDOW_SHIFT = 3.0
 """Standard deviations of the means of such windows that it must be away as well: chance exceeds two too often."""
+SURE = 0.9975
+"""One-sided confidence that the few weeks at training do not lie all on one side of what is usual. What models answer
+moves slowly, so a held-back period tells about as many independent windows as it has weeks."""
 
 
 def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int) -> dict[str, Any]:
     """Return the figures and the level of one output.
 
     Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations of daily
-    means away *and* outside what such windows do by themselves *and* PSI is above its lower band and the usual: with
-    thousands of entities the daily means hardly vary, and two of their deviations would mean nothing.
+    means away *and* further than such a window goes by itself, as far as the held-back weeks tell, *and* PSI is above its
+    lower band and the usual: with thousands of entities the daily means hardly vary, and two of their deviations
+    would mean nothing.
 
     Args:
         stored: The output's entry of the reference.
@@ -67,12 +72,21 @@ def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted,
     away = mean - stored["mean"]
     row["shift"] = away / stored["sd"][0]
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
-    far = abs(row["shift"]) > SHIFT and bool(stored["sd_window"]) and abs(away) > WINDOW_SHIFT * stored["sd_window"]
+    moved = _reach(stored["days"]) * (stored["sd_window"] or math.inf)
+    far = abs(row["shift"]) > SHIFT and abs(away) > moved
     margin = 1.0 if len(counted.daily) >= WINDOW_DAYS else WATCH_MARGIN  # part of a week moves more by itself
     if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, margin)):
         what = "mean" if stored["bucket"] is None else "share of the commonest class"
         says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
         row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
+
+
+def _reach(days: int) -> float:
+    """Return how many standard deviations of a few weeks' means a further week stays within, after Student."""
+    from scipy.special import stdtrit
+
+    weeks = max(days / WINDOW_DAYS, 2.0)
+    return max(WINDOW_SHIFT, float(stdtrit(weeks - 1, SURE)) * math.sqrt(1 + 1 / weeks))
 
 
 def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int, classes: bool) -> dict[str, Any]:

@@ -382,6 +382,18 @@ def test_predictions_of_a_quarter_without_a_change_do_not_drift(young):
     assert days <= 3  # of 360
 
 
+@pytest.mark.parametrize(("days", "level"), [(84, "drift"), (21, "watch")])
+def test_a_shift_of_the_mean_counts_where_enough_weeks_tell_how_far_it_wanders(days, level):
+    """PSI alone is below its upper band: the mean decides, four to sixteen deviations of a week away."""
+    rows = prediction_panel(0, shift_from=62)
+    stored = prediction_entry(rows) | {"days": days}
+    column = [Column(key="p", column="prediction", sketch=Sketch.load(stored["sketch"]))]
+    seen = count_columns(between(rows, 57, 63), column, keys=["entity"], day="day")["p"]
+    row = prediction_row(stored, seen, name="prediction", tests=1)
+    assert 0.1 < row["psi"] < 0.25
+    assert row["level"] == level
+
+
 def test_a_version_that_answered_for_two_days_is_only_watched():
     rows = prediction_panel(0, shift_from=42)
     stored = prediction_entry(rows)
