@@ -45,9 +45,9 @@ def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, te
     """Return the figures and the level of one output.
 
     Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations of daily
-    means away *and* further than such a window goes by itself, as far as the held-back weeks tell, *and* PSI is above its
-    lower band and the usual: with thousands of entities the daily means hardly vary, and two of their deviations
-    would mean nothing.
+    means away *and* further than such windows go by themselves, as far as the held-back weeks tell, *and* PSI is
+    above its lower band and the usual: with thousands of entities the daily means hardly vary, and two of their
+    deviations would mean nothing.
 
     Args:
         stored: The output's entry of the reference.
