@@ -7,7 +7,6 @@ import dataclasses
 import json
 from datetime import UTC, date, datetime, timedelta
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
@@ -17,6 +16,7 @@ from framework.conform import conform
 from framework.errors import GoldError, MissingInputError
 from framework.gold import Days, GoldColumn
 from framework.quarantine import QUARANTINE, Profiler, quarantine
+from framework.stores.arrow import to_arrow
 
 TIMELINE = "fact_job_run_timeline"
 DAY = date(2026, 5, 6)
@@ -258,16 +258,16 @@ def as_delta(folder, arrow):
 
 @pytest.mark.parametrize("store", [as_csv, as_file, as_directory, as_delta])
 def test_a_folder_reads_the_same_in_every_format(make_runtime, frame_of, tmp_path, store):
-    expected = pa.table(frame_of(PLENTY, TIMELINE).toArrow())
+    expected = to_arrow(frame_of(PLENTY, TIMELINE))
     store(tmp_path, expected)
     runtime = make_runtime(tmp_path)
     assert runtime.as_of == DAY
-    found = runtime.gold().fact_job_run_timeline.drop("known_at").orderBy("run_id").toArrow()
+    found = to_arrow(runtime.gold().fact_job_run_timeline.drop("known_at").orderBy("run_id"))
     assert found.to_pylist() == expected.to_pylist()
 
 
 def test_text_that_is_no_number_or_time_costs_its_row_and_names_the_column(make_runtime, frame_of, tmp_path):
-    as_csv(tmp_path, pa.table(frame_of(PLENTY, TIMELINE).toArrow()))
+    as_csv(tmp_path, to_arrow(frame_of(PLENTY, TIMELINE)))
     file = tmp_path / f"{TIMELINE}.csv"
     with file.open(newline="") as source:
         rows = list(csv.DictReader(source))

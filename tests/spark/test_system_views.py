@@ -22,6 +22,7 @@ from framework.errors import GoldError, MissingInputError
 from framework.gold import Days, GoldView
 from framework.snapshots import COLUMNS, take_snapshot
 from framework.snapshots import TABLES as SNAPSHOTS
+from framework.stores.arrow import to_arrow
 from tests.spark.system_tables import CATALOG, OURS, USED, as_set, hosted, system_rows
 
 LAST = date(2026, 3, 4)
@@ -49,7 +50,7 @@ class Account:
 
     def rows(self, name):
         frame = self.frame(name)
-        return None if frame is None else frame.toArrow().to_pylist()
+        return None if frame is None else to_arrow(frame).to_pylist()
 
     def told(self, event):
         return [
@@ -275,7 +276,7 @@ def odd(account):
     with account(ODD) as opened:
         found = {name: opened.rows(name) for name in VIEWS}
         gold = GoldView(opened.reader, DECLARED, Days(None, LAST), None, lambda _, make: make())
-        runs = {row["run_id"]: row for row in fold(gold).toArrow().to_pylist()}
+        runs = {row["run_id"]: row for row in to_arrow(fold(gold)).to_pylist()}
     return found, runs
 
 
