@@ -165,7 +165,7 @@ class StandinSession:
         self._catalog.delta(_table(statement)).delete(condition)
 
     def _drop(self, statement: exp.Drop, _: DataFrame | None) -> None:
-        self._catalog.drop(_table(statement.this))
+        self._catalog.drop(_table(statement))
 
     def _history(self, name: str) -> pa.Table:
         entries = self._catalog.delta(name).history()
