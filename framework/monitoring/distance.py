@@ -79,6 +79,21 @@ def chi_square_p(now: np.ndarray, before: np.ndarray, entities_now: int, entitie
     return float(chdtrc(observed.shape[1] - 1, ((observed - expected) ** 2 / expected).sum()))
 
 
+def deviation(sketch: Sketch) -> float:
+    """Return the standard deviation of a sketch's numbers, as near as its points tell it; 0 without numbers."""
+    import numpy as np
+
+    counts = sketch.array
+    if sketch.kind != "number" or not sketch.points or not counts.sum():
+        return 0.0
+    points = np.asarray(sketch.points)
+    edges = np.concatenate([points[:1], points, points[-1:]])  # below the lowest and above the highest point
+    values = np.empty(len(counts))
+    values[1::2], values[::2] = points, (edges[:-1] + edges[1:]) / 2
+    mean = np.average(values, weights=counts)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+
+
 def median(sketch: Sketch, counts: np.ndarray) -> float | None:
     """Return the median of counted numbers, as near as the sketch's points tell it; ``None`` if there are none."""
     import numpy as np

@@ -40,7 +40,7 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
     Returns:
         One row per version, as written.
     """
-    task = runtime.plugins.trainers[model].item.task
+    trainer = runtime.plugins.trainers[model].item
     rows = _known(runtime, model, as_of)
     if rows.empty:
         return []
@@ -52,7 +52,7 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
         tags = promised[int(version)].tags if int(version) in promised else {}
         found.append(
             {"model_name": model, "model_version": int(version), "as_of_date": as_of}
-            | _judged(own, task, runtime.settings.seed)
+            | _judged(own, trainer.task, trainer.spec.horizon, runtime.settings.seed)
             | _promise(tags)
             | {"precision_by_verdict": precision}
         )
@@ -63,13 +63,17 @@ def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
 def below_promise(row: Mapping[str, Any]) -> str:
     """Say how far a version's skill lies under what its training promised; nothing where it does not, surely.
 
+    Both are estimates, and the version was chosen for the better one: what counts is that their intervals lie apart.
+    An interval without width rests on a single event, and tells nothing.
+
     Args:
         row: A row of ``model_performance``, or an empty one.
     """
     skill, promised = row.get("skill"), row.get("promised_skill")
     if skill is None or promised is None or row["window_days"] < MIN_DAYS or skill >= promised - BELOW_PROMISE:
         return ""
-    if row["skill_high"] is not None and row["skill_high"] >= promised:  # the promise lies within its interval
+    low, high, least = row["skill_low"], row["skill_high"], row["promised_low"]
+    if low is None or high is None or low == high or not high < (promised if least is None else least):
         return ""
     return (
         f"skill {skill:+.3f} on {row['rows']} predictions of {row['first_day']} to {row['last_day']}, "
@@ -90,7 +94,7 @@ def _known(runtime: Runtime, model: str, as_of: date) -> pd.DataFrame:
     return recent
 
 
-def _judged(rows: pd.DataFrame, task: Task, seed: int) -> dict[str, Any]:
+def _judged(rows: pd.DataFrame, task: Task, horizon: timedelta, seed: int) -> dict[str, Any]:
     """Return window and figures of one version's outcomes."""
     import pandas as pd
 
@@ -99,8 +103,20 @@ def _judged(rows: pd.DataFrame, task: Task, seed: int) -> dict[str, Any]:
     found = {"window_days": int(pd.Series(day).nunique()), "first_day": first, "last_day": last, "rows": len(truth)}
     judged = _evaluated(task, truth, answer, baseline, pd.Series(day), seed)
     if judged is not None:
-        found |= judged.figures()
+        found |= judged.figures() | _interval(judged, horizon, found["window_days"])
     return found | (_coverage(rows) if task is Task.REGRESSION else _calibration(rows, task))
+
+
+def _interval(judged: Evaluation, horizon: timedelta, days: int) -> dict[str, float]:
+    """Return the interval of skill, widened: labels of several days overlap, so a week of them may be one of its kind.
+
+    The mean of values that are each a sum over ``h`` days varies ``h`` times as much as that of independent ones.
+    """
+    wider = max(1.0, min(horizon / timedelta(days=1), days)) ** 0.5
+    return {
+        "skill_low": judged.skill - wider * (judged.skill - judged.skill_low),
+        "skill_high": judged.skill + wider * (judged.skill_high - judged.skill),
+    }
 
 
 def _evaluated(
@@ -162,4 +178,8 @@ def _calibration(rows: pd.DataFrame, task: Task) -> dict[str, Any]:
 def _promise(tags: Mapping[str, str]) -> dict[str, Any]:
     """Return what the version's training promised: the figures of the rolling origins, else of the days held back."""
     figures = json.loads(tags.get("gate", "{}"))
-    return {"promised": figures.get("value"), "promised_skill": figures.get("skill")}
+    return {
+        "promised": figures.get("value"),
+        "promised_skill": figures.get("skill"),
+        "promised_low": figures.get("skill_low"),
+    }

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from framework.monitoring.answers import daily_means
-from framework.monitoring.distance import chi_square_p, ks, ks_p, psi
+from framework.monitoring.distance import chi_square_p, deviation, ks, ks_p, psi
 from framework.monitoring.histogram import Sketch
 from framework.monitoring.levels import (
     DRIFT,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from framework.monitoring.histogram import Counted
 
 SHIFT = 2.0
-"""Standard deviations of daily means that the mean of the window must be away."""
+"""Standard deviations of daily means, and of means over other entities, that the window's mean must be away."""
 MIN_DAYS = 3
 """Days that a version must have answered before its predictions may drift; of one or two, chance makes too much."""
 WINDOW_SHIFT = 3.0
@@ -44,10 +44,10 @@ moves slowly, so a held-back period tells about as many independent windows as i
 def prediction_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: int) -> dict[str, Any]:
     """Return the figures and the level of one output.
 
-    Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations of daily
-    means away *and* further than such windows go by themselves, as far as the held-back weeks tell, *and* PSI is
-    above its lower band and the usual: with thousands of entities the daily means hardly vary, and two of their
-    deviations would mean nothing.
+    Predictions drift if PSI says so, or if the mean of the window lies more than two standard deviations away
+    (from day to day, and from one draw of the entities to another) *and* further than such windows go by themselves,
+    as far as the held-back weeks tell, *and* PSI is above its lower band and the usual: with thousands of entities
+    the daily means hardly vary, and two of their deviations would mean nothing.
 
     Args:
         stored: The output's entry of the reference.
@@ -70,15 +70,26 @@ def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted,
     if not stored["sd"][0] or row["psi"] is None:
         return
     away = mean - stored["mean"]
-    row["shift"] = away / stored["sd"][0]
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
+    row["shift"] = away / math.hypot(stored["sd"][0], _redrawn(stored, sketch, counted))
     moved = _reach(stored["days"]) * (stored["sd_window"] or math.inf)
-    far = abs(row["shift"]) > SHIFT and abs(away) > moved
     margin = 1.0 if len(counted.daily) >= WINDOW_DAYS else WATCH_MARGIN  # part of a week moves more by itself
+    far = abs(row["shift"]) > SHIFT and abs(away) > moved
     if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, margin)):
         what = "mean" if stored["bucket"] is None else "share of the commonest class"
         says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
         row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
+
+
+def _redrawn(stored: Mapping[str, Any], sketch: Sketch, counted: Counted) -> float:
+    """Return the standard deviation between two means if each side drew its entities anew.
+
+    Where inputs look back for months, the held-back days all tell of the same spell: how far the mean of a few
+    entities wanders by itself shows between the entities, not between the days.
+    """
+    share = stored["mean"]
+    each = deviation(sketch) if stored["bucket"] is None else math.sqrt(max(share * (1 - share), 0.0))
+    return each * math.sqrt(1 / max(counted.entities, 1) + 1 / max(sketch.entities, 1))
 
 
 def _reach(days: int) -> float:

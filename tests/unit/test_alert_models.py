@@ -83,8 +83,8 @@ def test_model_alerts_do_not_depend_on_the_order_of_days(runtime, order):
 
 def test_a_skill_far_under_its_promise_is_critical_while_the_version_serves(runtime):
     bad = {
-        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_high": 0.2, "promised_skill": 0.3, "rows": 90,
-        "window_days": 20, "first_day": day(-30), "last_day": day(-2),
+        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_low": 0.0, "skill_high": 0.2,
+        "promised_skill": 0.3, "rows": 90, "window_days": 20, "first_day": day(-30), "last_day": day(-2),
     }  # fmt: skip
     for at, serving in enumerate((3, 3, 4, 4)):  # version 4 takes over
         SERVING.merge(runtime, [{"model_name": JOBS, "model_version": serving, "as_of_date": day(at)}])
@@ -98,8 +98,8 @@ def test_a_skill_far_under_its_promise_is_critical_while_the_version_serves(runt
 
 def test_a_skill_stays_an_alert_however_long_the_model_rests_from_training(runtime):
     bad = {
-        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_high": 0.2, "promised_skill": 0.3, "rows": 90,
-        "window_days": 20, "first_day": day(-30), "last_day": day(-2),
+        "model_name": JOBS, "model_version": 3, "skill": 0.1, "skill_low": 0.0, "skill_high": 0.2,
+        "promised_skill": 0.3, "rows": 90, "window_days": 20, "first_day": day(-30), "last_day": day(-2),
     }  # fmt: skip
     for at in range(4):
         SERVING.merge(runtime, [{"model_name": JOBS, "model_version": 3, "as_of_date": day(at)}])

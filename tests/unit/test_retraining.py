@@ -14,8 +14,8 @@ from tests.unit.alerting import JOBS, day, runtime_in
 
 FACTS = {"as_of": day(0).isoformat(), "retrain_after_days": "30"}
 GOOD = {
-    "model_version": 3, "skill": 0.3, "skill_high": 0.4, "promised_skill": 0.3, "window_days": 20, "rows": 100,
-    "first_day": day(0), "last_day": day(20),
+    "model_version": 3, "skill": 0.3, "skill_low": 0.0, "skill_high": 0.4, "promised_skill": 0.3, "promised_low": None,
+    "window_days": 20, "rows": 100, "first_day": day(0), "last_day": day(20),
 }  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def test_nothing_is_asked_for_without_a_reason(tmp_path):
     [
         ({"on": 31}, "age", "normal"),
         ({"performance": [GOOD | {"skill": 0.2, "skill_high": 0.29}]}, "skill", "high"),
+        ({"performance": [GOOD | {"skill": 0.1, "skill_high": 0.19, "promised_low": 0.2}]}, "skill", "high"),
         ({"drift": drifted("feature", 3)}, "feature_drift", "normal"),
         ({"drift": drifted("prediction", shift=2.5)}, "prediction_drift", "normal"),
         ({"drift": drifted("prediction", shift=-2.5)}, "prediction_drift", "normal"),
@@ -69,6 +70,8 @@ def test_each_reason_is_asked_for_once(tmp_path, given, reason, urgency):
         {"on": 30},
         {"performance": [GOOD | {"skill": 0.25, "skill_high": 0.29}]},  # not more than 0.05 below
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.31}]},  # the promise lies within the interval
+        {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "promised_low": 0.2}]},  # both intervals meet
+        {"performance": [GOOD | {"skill": 0.0, "skill_low": 0.0, "skill_high": 0.0}]},  # a single event
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "window_days": 6}]},
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "model_version": 2}]},
         {"performance": [GOOD | {"skill": None}]},
