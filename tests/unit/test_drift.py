@@ -16,7 +16,7 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from framework.monitoring import levels
 from framework.monitoring.counting import Column, count_columns
-from framework.monitoring.distance import chi_square_p, ks, ks_p, median, psi
+from framework.monitoring.distance import chi_square_p, deviation, ks, ks_p, median, psi
 from framework.monitoring.histogram import MAX_BINS, Counted, Sketch, hashed, sketch_numbers, sketch_text
 from framework.monitoring.reference import sketch_columns
 from framework.monitoring.series import label_row, prediction_row
@@ -170,6 +170,16 @@ def test_quantile_bins_are_even_and_a_heavy_value_is_a_bin_of_its_own():
     assert (even.binned(even.counts) / 5_000).round(2).tolist() == [pytest.approx(0.1, abs=0.03)] * 10
     zeros = sketch_numbers(np.concatenate([np.zeros(6_000), rng.uniform(1, 2, 4_000)]), 500)
     assert zeros.binned(zeros.counts)[0] == 6_000
+
+
+@pytest.mark.parametrize("values", [np.arange(500.0), np.repeat([1.0, 1.0, 7.0], 40), np.full(30, 2.0)])
+def test_a_deviation_is_read_off_the_buckets(values):
+    assert deviation(sketch_numbers(values, 30)) == pytest.approx(values.std(), rel=0.02, abs=1e-12)
+
+
+def test_what_is_no_number_has_no_deviation():
+    assert deviation(sketch_text(["a", "b"], 2)) == 0.0
+    assert deviation(sketch_numbers(np.full(3, np.nan), 3)) == 0.0
 
 
 def test_a_median_is_read_off_the_buckets():
@@ -392,6 +402,24 @@ def test_a_shift_of_the_mean_counts_where_enough_weeks_tell_how_far_it_wanders(d
     row = prediction_row(stored, seen, name="prediction", tests=1)
     assert 0.1 < row["psi"] < 0.25
     assert row["level"] == level
+
+
+def test_a_shift_is_measured_by_what_other_entities_would_have_given():
+    """Scores that look months back hardly move from day to day; a dozen of them still wander far by themselves."""
+    rng = np.random.default_rng(4)
+    shifts = {}
+    for entities in (12, 1200):
+        level = rng.uniform(0, 1, size=(entities, 1)) + rng.normal(0, 0.001, size=(entities, 49))
+        level[:, 42:] += 0.1
+        calendar = [START + timedelta(days=at) for at in range(49)]
+        columns = {"entity": np.repeat(np.arange(entities), 49).astype(str), "prediction": level.ravel()}
+        rows = pa.table(columns | {"day": pa.array(calendar * entities, pa.date32())})
+        stored = prediction_entry(rows)
+        column = [Column(key="p", column="prediction", sketch=Sketch.load(stored["sketch"]))]
+        seen = count_columns(between(rows, 42, 48), column, keys=["entity"], day="day")["p"]
+        shifts[entities] = prediction_row(stored, seen, name="prediction", tests=1)["shift"]
+    assert abs(shifts[12]) < 2 < abs(shifts[1200])
+    assert shifts[1200] == pytest.approx(0.1 / (math.sqrt(1 / 12) * math.sqrt(2 / 1200)), rel=0.1)
 
 
 def test_a_version_that_answered_for_two_days_is_only_watched():
