@@ -149,18 +149,19 @@ def derived(
     return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type)
 
 
+def of_date(name: str, sql: str, *, says: str, unit: str = "") -> Feature:
+    """Declare a column that the row's date alone gives."""
+    return Feature(name=name, sql=sql, says=says, unit=unit, calendar=True)
+
+
 def calendar(time: str) -> tuple[Feature, ...]:
     """Declare the weekday of the row's day as two smooth columns and a weekend flag."""
     angle = f"2 * pi() * weekday({time}) / 7"
+    weekend = f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END"
     return (
-        derived("weekday_sin", f"sin({angle})", says="weekday on a circle, sine (Monday = 0)"),
-        derived("weekday_cos", f"cos({angle})", says="weekday on a circle, cosine (Monday = 1)"),
-        derived(
-            "is_weekend",
-            f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END",
-            says="1 on Saturday and Sunday",
-            unit="0/1",
-        ),
+        of_date("weekday_sin", f"sin({angle})", says="weekday on a circle, sine (Monday = 0)"),
+        of_date("weekday_cos", f"cos({angle})", says="weekday on a circle, cosine (Monday = 1)"),
+        of_date("is_weekend", weekend, says="1 on Saturday and Sunday", unit="0/1"),
     )
 
 

@@ -33,6 +33,7 @@ class Feature:
         needs: Gold columns (``table.column``) without which the value means nothing.
         hidden: A helper that other formulas use and the table does not hold.
         type: Spark type of the stored column.
+        calendar: The row's date alone gives the value: it turns with the calendar, and its drift is not measured.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Feature:
     needs: tuple[str, ...] = ()
     hidden: bool = False
     type: str = "double"
+    calendar: bool = False
 
     def refers_to(self, names: set[str]) -> set[str]:
         """Return those of ``names`` that the formula mentions; a daily aggregate mentions event columns only."""

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from domains.performance.words import MONTH, P95, WEEK
-from framework.formulas import calendar, days_since, derived, lagged, mean, quantile, rate, sorted_values, total
+from framework.formulas import (
+    calendar,
+    days_since,
+    derived,
+    lagged,
+    mean,
+    of_date,
+    quantile,
+    rate,
+    sorted_values,
+    total,
+)
 from framework.spec import days
 
 LATENCY = (
@@ -79,7 +90,7 @@ ACTIVITY = (
     ),
     rate("failure_rate_7d", "failed", "statements", window=WEEK, says="share of statements that failed, 7 days"),
     *calendar("query_date"),
-    derived(
+    of_date(
         "month_turns",
         "CASE WHEN day(date_add(query_date, 3)) <= 4 THEN 1 ELSE 0 END",
         says="1 if tomorrow is one of the days around the end of a month",

@@ -106,7 +106,8 @@ def _features(
     found: dict[str, Any] = {}
     for lookup in trainer.spec.lookups:
         table = runtime.plugins.table(lookup.table)
-        names = [n for n in (lookup.columns or [c.name for c in table.features]) if n in data.inputs]
+        wanted = lookup.columns or [feature.name for feature in table.features]
+        names = [name for name in wanted if name in data.inputs and not table.feature(name).calendar]
         if not names or not is_built(table.name, runtime):
             continue
         where = scored_where(scorer) if table.name == data.grain.name else ()

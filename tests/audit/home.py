@@ -55,7 +55,7 @@ class ToyFeatures(FeatureBuilder):
         columns=(
             Feature(name="load", sql="avg(load)", says="mean load", stage="day", needs=("toy_runs.load",)),
             Feature(name="runs", sql="count(*)", says="runs of the day", stage="day", needs=("toy_runs.load",)),
-            Feature(name="weekday", sql="dayofweek(run_date)", says="day of the week"),
+            Feature(name="weekday", sql="dayofweek(run_date)", says="day of the week", calendar=True),
         ),
     )
 
