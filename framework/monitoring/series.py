@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 SHIFT = 2.0
 """Standard deviations of daily means, and of means over other entities, that the window's mean must be away."""
+REDRAWN = 1.5
+"""Weight of the latter, so that two of the sum are three of them: a quarter of 25 models looks hundreds of times, and
+two were reached by chance."""
 MIN_DAYS = 3
 """Days that a version must have answered before its predictions may drift; of one or two, chance makes too much."""
 WINDOW_SHIFT = 3.0
@@ -71,7 +74,7 @@ def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted,
         return
     away = mean - stored["mean"]
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
-    row["shift"] = away / math.hypot(stored["sd"][0], _redrawn(stored, sketch, counted))
+    row["shift"] = away / math.hypot(stored["sd"][0], REDRAWN * _redrawn(stored, sketch, counted))
     moved = _reach(stored["days"]) * (stored["sd_window"] or math.inf)
     margin = 1.0 if len(counted.daily) >= WINDOW_DAYS else WATCH_MARGIN  # part of a week moves more by itself
     far = abs(row["shift"]) > SHIFT and abs(away) > moved

@@ -419,7 +419,7 @@ def test_a_shift_is_measured_by_what_other_entities_would_have_given():
         seen = count_columns(between(rows, 42, 48), column, keys=["entity"], day="day")["p"]
         shifts[entities] = prediction_row(stored, seen, name="prediction", tests=1)["shift"]
     assert abs(shifts[12]) < 2 < abs(shifts[1200])
-    assert shifts[1200] == pytest.approx(0.1 / (math.sqrt(1 / 12) * math.sqrt(2 / 1200)), rel=0.1)
+    assert shifts[1200] == pytest.approx(0.1 / (1.5 * math.sqrt(1 / 12) * math.sqrt(2 / 1200)), rel=0.1)
 
 
 def test_a_version_that_answered_for_two_days_is_only_watched():
