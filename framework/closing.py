@@ -94,4 +94,6 @@ def _against(result: UnitResult) -> str:
 def _skill(result: UnitResult) -> str:
     if result.skill is None:
         return ""
+    if result.skill_low is None or result.skill_high is None:
+        return f"{result.skill:+.3f} (too few events to say how sure)"
     return f"{result.skill:+.3f} ({result.skill_low:+.3f} … {result.skill_high:+.3f})"

@@ -25,6 +25,8 @@ WINDOW = timedelta(days=28)
 BELOW_PROMISE = 0.05
 MIN_DAYS = 7
 """Days of outcomes below which a skill says nothing about a promise."""
+MIN_EVENTS = 5
+"""Events below which a skill has no interval; three of them moved it from 0 to 0.8 with the next."""
 
 
 def measure(runtime: Runtime, model: str, as_of: date) -> list[dict[str, Any]]:
@@ -64,7 +66,6 @@ def below_promise(row: Mapping[str, Any]) -> str:
     """Say how far a version's skill lies under what its training promised; nothing where it does not, surely.
 
     Both are estimates, and the version was chosen for the better one: what counts is that their intervals lie apart.
-    An interval without width rests on a single event, and tells nothing.
 
     Args:
         row: A row of ``model_performance``, or an empty one.
@@ -72,8 +73,8 @@ def below_promise(row: Mapping[str, Any]) -> str:
     skill, promised = row.get("skill"), row.get("promised_skill")
     if skill is None or promised is None or row["window_days"] < MIN_DAYS or skill >= promised - BELOW_PROMISE:
         return ""
-    low, high, least = row["skill_low"], row["skill_high"], row["promised_low"]
-    if low is None or high is None or low == high or not high < (promised if least is None else least):
+    high, least = row["skill_high"], row["promised_low"]
+    if high is None or not high < (promised if least is None else least):
         return ""
     return (
         f"skill {skill:+.3f} on {row['rows']} predictions of {row['first_day']} to {row['last_day']}, "
@@ -103,19 +104,23 @@ def _judged(rows: pd.DataFrame, task: Task, horizon: timedelta, seed: int) -> di
     found = {"window_days": int(pd.Series(day).nunique()), "first_day": first, "last_day": last, "rows": len(truth)}
     judged = _evaluated(task, truth, answer, baseline, pd.Series(day), seed)
     if judged is not None:
-        found |= judged.figures() | _interval(judged, horizon, found["window_days"])
+        few = task in (Task.BINARY, Task.ANOMALY) and int(truth.sum()) < MIN_EVENTS
+        found |= judged.figures() | _interval(judged, horizon, found["window_days"], few=few)
     return found | (_coverage(rows) if task is Task.REGRESSION else _calibration(rows, task))
 
 
-def _interval(judged: Evaluation, horizon: timedelta, days: int) -> dict[str, float]:
+def _interval(judged: Evaluation, horizon: timedelta, days: int, *, few: bool) -> dict[str, float | None]:
     """Return the interval of skill, widened: labels of several days overlap, so a week of them may be one of its kind.
 
-    The mean of values that are each a sum over ``h`` days varies ``h`` times as much as that of independent ones.
+    The mean of values that are each a sum over ``h`` days varies ``h`` times as much as that of independent ones. Of a
+    few events there is no interval: where the model ranks them as the baseline does, it would have no width at all.
     """
+    if few:
+        return {"skill_low": None, "skill_high": None}
     wider = max(1.0, min(horizon / timedelta(days=1), days)) ** 0.5
     return {
         "skill_low": judged.skill - wider * (judged.skill - judged.skill_low),
-        "skill_high": judged.skill + wider * (judged.skill_high - judged.skill),
+        "skill_high": min(judged.skill + wider * (judged.skill_high - judged.skill), 1.0),  # nothing is better
     }
 
 

@@ -137,7 +137,7 @@ class ModelTrainer(ABC):
     def _refit(
         self, data: TrainingData, fitted: Fitted, walked: rolling.Walk, runtime: Runtime
     ) -> tuple[TrainingData, Fitted]:
-        """Fit once more on all settled days; what it is worth tell the rolling origins, each fitted up to its days."""
+        """Fit once more on all settled days; the rolling origins, each fitted up to its own, tell what it is worth."""
         if fitted.fallback or fitted.withheld or fitted.evaluation is None:
             return data, fitted
         day, known = data.frame["_day"], data.frame["label_known_at"].dt.tz_localize(None)

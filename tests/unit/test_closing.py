@@ -73,6 +73,11 @@ def test_the_stages_of_a_model_are_one_row_that_shows_the_worst(plugins):
     assert (cells[2], cells[6]) == ("fallback", "7 (8 serves)")
 
 
+def test_a_skill_of_few_events_has_no_interval(plugins):
+    text = shown(closing_table([result("data_drift_detector", stage="monitor", skill=0.0)], plugins, DAY))
+    assert "+0.000 (too few events to say how sure)" in text
+
+
 def test_a_remark_is_shown_as_it_is_whatever_it_looks_like(plugins):
     reasons = ["cannot read [/some/where]", "got [nan inf], expected one of [red] [bold]", "[/]"]
     for reason in reasons:

@@ -49,3 +49,26 @@ def test_labels_of_a_day_leave_the_interval_as_it_was():
     assert day["skill"] == week["skill"]
     wider = (week["skill_high"] - week["skill_low"]) / (day["skill_high"] - day["skill_low"])
     assert wider == pytest.approx(7**0.5)
+
+
+@pytest.mark.parametrize(("events", "known"), [(4, False), (5, True)])
+def test_a_few_events_give_a_skill_but_no_interval(events, known):
+    """Ranked as the baseline ranks them, however many of a few are drawn: an interval would have no width."""
+    at = np.arange(DAYS * 20)
+    rows = pd.DataFrame(
+        {
+            "as_of_date": [FIRST + timedelta(days=int(n) // 20) for n in at],
+            "entity": (at % 20).astype(str),
+            "outcome": np.isin(at, 100 * np.arange(events)).astype(int),
+            "prediction": np.where(np.isin(at, 100 * np.arange(events)), 0.9, 0.1),
+        }
+    )
+    row = _judged(rows.assign(baseline=rows["prediction"]), Task.ANOMALY, days(3), 0)
+    assert row["skill"] == 0.0
+    assert (row["skill_low"] is not None) == (row["skill_high"] is not None) == known
+
+
+def test_no_interval_reaches_beyond_a_perfect_skill():
+    rows = outcomes(np.random.default_rng(1), 7).assign(prediction=lambda frame: frame["outcome"])
+    rows.loc[:39, "prediction"] = 0.8
+    assert _judged(rows, Task.REGRESSION, days(28), 0)["skill_high"] == 1.0

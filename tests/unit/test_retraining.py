@@ -71,7 +71,7 @@ def test_each_reason_is_asked_for_once(tmp_path, given, reason, urgency):
         {"performance": [GOOD | {"skill": 0.25, "skill_high": 0.29}]},  # not more than 0.05 below
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.31}]},  # the promise lies within the interval
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "promised_low": 0.2}]},  # both intervals meet
-        {"performance": [GOOD | {"skill": 0.0, "skill_low": 0.0, "skill_high": 0.0}]},  # a single event
+        {"performance": [GOOD | {"skill": 0.0, "skill_low": None, "skill_high": None}]},  # too few events for one
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "window_days": 6}]},
         {"performance": [GOOD | {"skill": 0.1, "skill_high": 0.2, "model_version": 2}]},
         {"performance": [GOOD | {"skill": None}]},
