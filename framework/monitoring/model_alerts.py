@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 NAMED_COLUMNS = 3
+REOPENS = 30
+"""Days after its end within which a drift that comes back opens the old alert again, and makes no new one."""
 RETRAIN = "look at what changed, and train the model again"
 
 
@@ -77,7 +79,7 @@ def _page(runtime: Runtime, kind: str, name: str, as_of: date, evidence: Evidenc
         domain=(plugins.trainers if is_model else plugins.builders)[name].domain,
         use_case=plugins.trainers[name].item.spec.use_case if is_model else "",
         kinds=(kind,),
-        gap=gap_of(plugins.trainers[name].item.spec) if is_model and kind != "failure" else 1,
+        gap={"drift": REOPENS, "failure": 1}.get(kind) or gap_of(plugins.trainers[name].item.spec),
         day=as_of,
         newest=newest,
         found=[found] if found else [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from framework.cli import app
 from framework.monitoring import verdicts
 from framework.monitoring.alerts import raise_alerts
 from framework.monitoring.contract import Contract
-from framework.monitoring.model_alerts import raise_model_alerts
+from framework.monitoring.model_alerts import REOPENS, raise_model_alerts
 from framework.monitoring.tables import DRIFT, PERFORMANCE, SERVING
 from framework.registry import ModelRegistry
 from framework.results import Ledger, Status, UnitResult
@@ -79,6 +80,38 @@ def test_model_alerts_do_not_depend_on_the_order_of_days(runtime, order):
     (row,) = alerts_in(runtime)
     assert json.loads(row["days"]) == [day(0).isoformat(), day(1).isoformat()]
     assert (row["reason"], row["state"]) == ("a: PSI 0.4", "resolved")
+
+
+@pytest.mark.parametrize(("quiet", "rows"), [(REOPENS, 1), (REOPENS + 1, 2)])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_drift_that_comes_back_within_thirty_days_opens_the_old_alert_again(runtime, quiet, rows, order):
+    days = {0: "drift", 1: "none", quiet + 1: "drift"}
+    for at, level in days.items():
+        drifted(runtime, ("a", 0.3, level), on=at)
+    for which in order:
+        raise_model_alerts(runtime, day(list(days)[which]))
+    found = alerts_in(runtime)
+    assert [json.loads(row["days"]) for row in found] == (
+        [[day(0).isoformat(), day(quiet + 1).isoformat()]]
+        if rows == 1
+        else [[day(0).isoformat()], [day(quiet + 1).isoformat()]]
+    )
+    assert [row["state"] for row in found] == ["resolved"] * (rows - 1) + ["open"]
+
+
+def test_drift_that_a_person_closed_leaves_him_thirty_days_of_peace(runtime):
+    for at in range(REOPENS + 3):
+        drifted(runtime, ("a", 0.3, "drift"), on=at)
+    raise_model_alerts(runtime, day(0))
+    (row,) = alerts_in(runtime)
+    verdicts.close(runtime, row["alert_id"], verdict="noise", by="on call")
+    for at in range(1, REOPENS + 3):
+        raise_model_alerts(runtime, day(at))
+    found = alerts_in(runtime)
+    assert [(row["first_day"], row["state"]) for row in found] == [
+        (day(0), "resolved"),
+        (day(REOPENS + 2), "open"),
+    ]
 
 
 def test_a_skill_far_under_its_promise_is_critical_while_the_version_serves(runtime):
