@@ -52,6 +52,8 @@ LAST = date(2026, 10, 28)
 HIT = "job_duration_forecaster"
 DETECTED_WITHIN = 3
 """Days from the change to the first drift."""
+EACH = timedelta(days=30)
+"""In a quiet quarter a model has one alert of drift at most in so many days."""
 
 
 class ShuffledDuration(JobDurationForecaster):
@@ -231,6 +233,11 @@ def _by_model(alerts: list[dict[str, Any]]) -> dict[str, list[list[str]]]:
     return days
 
 
+def _too_often(alerts: list[list[str]]) -> bool:
+    first = [date.fromisoformat(days[0]) for days in alerts]
+    return any(later - earlier < EACH for earlier, later in pairwise(first))
+
+
 def trust(quarter: Quarter, changed: date) -> dict[str, Any]:
     """Return how the model that the change hits lost its ground and found it again."""
     runtime, own = quarter.runtime, [("model_name", "=", HIT)]
@@ -272,8 +279,7 @@ def check(found: dict[str, Any]) -> None:
     """Fail where the quarter does not show what it must."""
     changed = found["changed"]
     if changed is None:
-        begun = {model: [date.fromisoformat(a[0]) for a in alerts] for model, alerts in found["drift_alert_days"].items()}
-        often = {model: d for model, d in begun.items() if any((b - a).days < 30 for a, b in pairwise(d))}  # noqa: PLR2004
+        often = {model: days for model, days in found["drift_alert_days"].items() if _too_often(days)}
         must(not often, f"more than one drift alert in 30 days: {often}")
         asked = [request for request in found["requests"] if request.endswith("_drift")]
         must(not asked, f"asked to train for drift although nothing changed: {asked}")
