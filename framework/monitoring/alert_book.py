@@ -35,6 +35,7 @@ class Page:
         use_case: Its use case.
         kinds: Kinds of alerts; others of the model stay untouched.
         gap: Days without the finding after which it counts as a new one.
+        pause: Days without it, fewer than ``gap``, after which the old one is opened again, and sent again.
         day: The day that was judged.
         newest: The newest day that can be judged, ``day`` or later.
         found: What the day raised.
@@ -47,6 +48,7 @@ class Page:
     use_case: str
     kinds: tuple[str, ...]
     gap: int
+    pause: int
     day: date
     newest: date
     found: Sequence[Finding]
@@ -130,6 +132,7 @@ def _rows(runtime: Runtime, page: Page, subject: Subject, live: list[Row], found
             "use_case": page.use_case,
             "entity": subject[1],
             "first_day": stretch[0],
+            "opened_on": stretches(stretch, page.pause)[-1][0],
             "last_day": stretch[-1],
             "days": json.dumps([day.isoformat() for day in stretch]),
         }

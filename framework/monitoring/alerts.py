@@ -55,6 +55,7 @@ def raise_alerts(runtime: Runtime, model: str, as_of: date) -> int:
             use_case=spec.use_case,
             kinds=KINDS,
             gap=gap_of(spec),
+            pause=gap_of(spec),
             day=as_of,
             newest=newest,
             found=found,

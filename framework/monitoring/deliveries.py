@@ -75,16 +75,25 @@ def carry(runtime: Runtime, renamed: Mapping[str, str]) -> None:
 
 
 def _enqueue(runtime: Runtime, sink: str, alerts: Iterable[Row]) -> None:
-    """Queue open alerts that the sink has not seen; a new sink passes over those of earlier days."""
+    """Queue open alerts whose opening the sink has not seen; a new sink passes over those of earlier days."""
     alerts = list(alerts)
-    seen = {row["alert_id"] for row in DELIVERIES.read(runtime, [("sink", "=", sink)], ["alert_id"]).to_pylist()}
+    seen = {row["alert_id"]: row["opened_on"] for row in DELIVERIES.read(runtime, [("sink", "=", sink)]).to_pylist()}
     newest: date | None = max((row["last_day"] for row in alerts), default=None)
     fresh = []
     for row in alerts:
-        if row["state"] == "open" and row["alert_id"] not in seen:
-            state = QUEUED if seen or row["first_day"] == newest else PASSED_OVER
-            fresh.append({"alert_id": row["alert_id"], "sink": sink, "state": state, "attempts": 0, "last_error": ""})
+        if row["state"] == "open" and _is_news(row, seen):
+            state = QUEUED if seen or newest in (row["first_day"], row["opened_on"]) else PASSED_OVER
+            told = {"alert_id": row["alert_id"], "sink": sink, "opened_on": row["opened_on"]}
+            fresh.append(told | {"state": state, "attempts": 0, "last_error": ""})
     DELIVERIES.merge(runtime, fresh)
+
+
+def _is_news(alert: Row, seen: Mapping[str, date | None]) -> bool:
+    """Tell whether a sink has not seen an alert, or only an opening before the newest one."""
+    if alert["alert_id"] not in seen:
+        return True
+    known = seen[alert["alert_id"]]
+    return known is not None and alert["opened_on"] is not None and known < alert["opened_on"]
 
 
 def _send(runtime: Runtime, name: str, sink: AlertSink, alerts: Mapping[str, Row]) -> UnitResult:

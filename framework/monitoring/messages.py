@@ -36,6 +36,7 @@ class Message:
         action: What to do.
         prediction: Newest prediction.
         first_day: Day on which it was raised, ISO.
+        opened_on: Day on which it was opened last, ISO.
         last_day: Newest day on which it held, ISO.
     """
 
@@ -52,6 +53,7 @@ class Message:
     action: str
     prediction: float | None
     first_day: str
+    opened_on: str
     last_day: str
 
     @classmethod
@@ -59,7 +61,8 @@ class Message:
         """Return the message of a row of the table ``alerts``."""
         facts = {field.name: row[field.name] for field in dataclasses.fields(cls)}
         facts |= {name: masked(facts[name]) for name in ("entity", "reason", "action")}
-        return cls(**facts | {name: facts[name].isoformat() for name in ("first_day", "last_day")})
+        facts["opened_on"] = facts["opened_on"] or facts["first_day"]
+        return cls(**facts | {name: facts[name].isoformat() for name in ("first_day", "opened_on", "last_day")})
 
     @property
     def title(self) -> str:
@@ -69,7 +72,9 @@ class Message:
     @property
     def text(self) -> str:
         """The alert in lines of plain text."""
-        since = f"since {self.first_day}" if self.first_day != self.last_day else f"on {self.first_day}"
+        since = f"{'on' if self.opened_on == self.last_day else 'since'} {self.opened_on}"
+        if self.opened_on != self.first_day:
+            since = f"again {since}, first on {self.first_day}"
         what = [self.entity] if self.entity else []
         lines = [*what, f"{self.reason} ({since}, {self.state})", f"Do: {self.action}", f"Alert {self.alert_id}"]
         return "\n".join(cut(line, LINE_LENGTH) for line in lines)

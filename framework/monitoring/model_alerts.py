@@ -68,6 +68,7 @@ def _page(runtime: Runtime, kind: str, name: str, as_of: date, evidence: Evidenc
     plugins = runtime.plugins
     is_model = name in plugins.trainers
     newest = max(evidence.days)
+    pause = 1 if kind == "failure" else gap_of(plugins.trainers[name].item.spec)
     found, last = evidence.found.get(as_of), evidence.found.get(newest)
 
     def look_back(day: date) -> Iterable[Finding]:
@@ -79,7 +80,8 @@ def _page(runtime: Runtime, kind: str, name: str, as_of: date, evidence: Evidenc
         domain=(plugins.trainers if is_model else plugins.builders)[name].domain,
         use_case=plugins.trainers[name].item.spec.use_case if is_model else "",
         kinds=(kind,),
-        gap={"drift": REOPENS, "failure": 1}.get(kind) or gap_of(plugins.trainers[name].item.spec),
+        gap=REOPENS if kind == "drift" else pause,
+        pause=pause,
         day=as_of,
         newest=newest,
         found=[found] if found else [],

@@ -118,6 +118,7 @@ ALERTS = MonitorTable(
         ("prediction", "double", "newest prediction"),
         ("model_version", "int", "version that gave it"),
         ("first_day", "date", "day on which it was raised"),
+        ("opened_on", "date", "day on which it was opened last; later than first_day if it came back"),
         ("last_day", "date", "newest day on which it held"),
         ("days", "string", "JSON list of the days on which it held"),
         ("state", "string", "open, acknowledged or resolved"),
@@ -204,6 +205,7 @@ DELIVERIES = MonitorTable(
         ("attempts", "int", "runs that tried to send it"),
         ("last_error", "string", "what the last attempt met; empty if it was sent"),
         ("sent_at", "timestamp", "when the sink took it"),
+        ("opened_on", "date", "the opening that it is about"),
     ),
 )
 

@@ -90,6 +90,8 @@ def entity_key(reader: Reader, model: str, row: Mapping[str, Any]) -> str:
 def _alert(row: Mapping[str, Any]) -> Alert:
     days = len(json.loads(row["days"])) if row["days"] else 1
     since = f"since {words.day(row['first_day'])}"
+    if row["opened_on"] and row["opened_on"] != row["first_day"]:
+        since += f", again since {words.day(row['opened_on'])}"
     if row["last_day"] and row["last_day"] != row["first_day"]:
         since += f", seen on {words.plural(days, 'day')}, last on {words.day(row['last_day'])}"
     return Alert(

@@ -163,9 +163,9 @@ def test_a_row_says_everything_that_a_person_needs(runtime):
         "alert_id": short_hash(["prediction", entity(1), JOBS, day(0).isoformat()]),
         "kind": "prediction", "model_name": JOBS, "domain": "reliability", "use_case": "job_failure",
         "entity": entity(1), "severity": "critical", "reason": "probability 0.90, and 1 is the answer from 0.40",
-        "action": spec.action, "prediction": 0.9, "model_version": 3, "first_day": day(0), "last_day": day(0),
-        "days": json.dumps([day(0).isoformat()]), "state": "open", "verdict": None, "closed_by": None,
-        "closed_at": None,
+        "action": spec.action, "prediction": 0.9, "model_version": 3, "first_day": day(0), "opened_on": day(0),
+        "last_day": day(0), "days": json.dumps([day(0).isoformat()]), "state": "open", "verdict": None,
+        "closed_by": None, "closed_at": None,
     }  # fmt: skip
 
 
@@ -215,6 +215,7 @@ def test_an_earlier_day_takes_acknowledgement_and_deliveries_along(runtime):
     (late,) = alerts_in(runtime)
     verdicts.acknowledge(runtime, late["alert_id"])
     sent = {"alert_id": late["alert_id"], "sink": "team", "state": "sent", "attempts": 1, "last_error": ""}
+    sent |= {"opened_on": day(1)}
     DELIVERIES.merge(runtime, [sent])
     raise_alerts(runtime, JOBS, day(0))
     (row,) = alerts_in(runtime)

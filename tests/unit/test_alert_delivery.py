@@ -70,7 +70,7 @@ def message(**changes):
         "alert_id": "0123456789ab", "kind": "prediction", "state": "open", "severity": "critical", "domain": "security",
         "use_case": "security_threat", "model_name": ACCOUNTS, "model_version": 3, "prediction": 0.99,
         "entity": json.dumps({"user_id": EMAIL}), "reason": "score 0.99", "action": "triage", "first_day": day(0),
-        "last_day": day(1),
+        "opened_on": day(0), "last_day": day(1),
     }  # fmt: skip
     return Message.of(row | changes)
 
@@ -161,6 +161,20 @@ def test_slack_gets_plain_text_blocks():
         f"warning: {ACCOUNTS} (drift)",
         "<!channel> & *more* (since 2025-03-03, open)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("opened", "newest", "says"),
+    [
+        (0, 0, "(on 2025-03-03, open)"),
+        (9, 9, "(again on 2025-03-12, first on 2025-03-03, open)"),
+        (9, 10, "(again since 2025-03-12, first on 2025-03-03, open)"),
+        (None, 1, "(since 2025-03-03, open)"),
+    ],
+)
+def test_a_message_says_since_when(opened, newest, says):
+    opened_on = None if opened is None else day(opened)
+    assert says in message(opened_on=opened_on, last_day=day(newest)).text
 
 
 def test_teams_gets_an_adaptive_card_without_markup():

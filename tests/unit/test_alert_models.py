@@ -17,8 +17,9 @@ from framework.cli import app
 from framework.monitoring import verdicts
 from framework.monitoring.alerts import raise_alerts
 from framework.monitoring.contract import Contract
+from framework.monitoring.deliveries import send_alerts
 from framework.monitoring.model_alerts import REOPENS, raise_model_alerts
-from framework.monitoring.tables import DRIFT, PERFORMANCE, SERVING
+from framework.monitoring.tables import ALERTS, DELIVERIES, DRIFT, PERFORMANCE, SERVING
 from framework.registry import ModelRegistry
 from framework.results import Ledger, Status, UnitResult
 from framework.stores.models import packed
@@ -97,6 +98,40 @@ def test_drift_that_comes_back_within_thirty_days_opens_the_old_alert_again(runt
         else [[day(0).isoformat()], [day(quiet + 1).isoformat()]]
     )
     assert [row["state"] for row in found] == ["resolved"] * (rows - 1) + ["open"]
+    assert [row["opened_on"] for row in found] == [day(0), day(quiet + 1)][-rows:]
+
+
+def test_drift_that_comes_back_is_sent_again_once(tmp_path):
+    runtime = runtime_in(tmp_path, alert_sinks={"disk": {"kind": "file"}})
+    told = []
+    for at, level in enumerate(("drift", "drift", "none", "drift", "none", "none", "none", "drift", "drift")):
+        drifted(runtime, ("a", 0.3, level), on=at)
+        raise_model_alerts(runtime, day(at))
+        told += [at] * send_alerts(runtime)[0].rows
+    assert told == [0, 7]  # a pause of a day, the model's horizon, is none
+    drifted(runtime, ("a", 0.3, "drift"), on=5)  # a day that was left out is caught up: there was no pause at all
+    raise_model_alerts(runtime, day(5))
+    assert send_alerts(runtime)[0].rows == 0
+    assert [row["opened_on"] for row in alerts_in(runtime)] == [day(0)]
+    lines = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
+    assert [(line["first_day"], line["opened_on"]) for line in lines] == [
+        (day(0).isoformat(), day(0).isoformat()),
+        (day(0).isoformat(), day(7).isoformat()),
+    ]
+
+
+def test_what_an_older_version_sent_is_not_sent_again(tmp_path):
+    runtime = runtime_in(tmp_path, alert_sinks={"disk": {"kind": "file"}})
+    drifted(runtime, ("a", 0.3, "drift"), on=0)
+    raise_model_alerts(runtime, day(0))
+    assert send_alerts(runtime)[0].rows == 1
+    for table in (ALERTS, DELIVERIES):  # as they were before the day of opening was known
+        rows = table.read(runtime).to_pylist()
+        table.merge(runtime, [row | {"opened_on": None} for row in rows])
+    assert send_alerts(runtime)[0].rows == 0
+    drifted(runtime, ("a", 0.3, "drift"), on=9)
+    raise_model_alerts(runtime, day(9))
+    assert send_alerts(runtime)[0].rows == 0
 
 
 def test_drift_that_a_person_closed_leaves_him_thirty_days_of_peace(runtime):
