@@ -201,8 +201,11 @@ class LocalTables:
                 self._create(name, with_keys(table, (), name), "")
             elif table.num_rows:
                 delta = self._open(name)
-                aligned, added = align(table, arrow_schema(delta), name)
-                write_deltalake(delta, aligned, mode="append", schema_mode="merge" if added else None)
+                schema = arrow_schema(delta)
+                aligned, _ = align(table, schema, name)
+                # A column that the table has not yet comes to be; one that the rows have not is NULL, as in a merge.
+                differs = set(aligned.column_names) != set(schema.names)
+                write_deltalake(delta, aligned, mode="append", schema_mode="merge" if differs else None)
                 tidy(delta)
 
         self._persist(name, once)
