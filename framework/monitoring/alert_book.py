@@ -35,7 +35,7 @@ class Page:
         use_case: Its use case.
         kinds: Kinds of alerts; others of the model stay untouched.
         gap: Days without the finding after which it counts as a new one.
-        pause: Days without it, fewer than ``gap``, after which the old one is opened again, and sent again.
+        pause: Days without it, at most ``gap``, after which the old one is opened again, and sent again.
         day: The day that was judged.
         newest: The newest day that can be judged, ``day`` or later.
         found: What the day raised.

@@ -82,18 +82,21 @@ def _enqueue(runtime: Runtime, sink: str, alerts: Iterable[Row]) -> None:
     fresh = []
     for row in alerts:
         if row["state"] == "open" and _is_news(row, seen):
-            state = QUEUED if seen or newest in (row["first_day"], row["opened_on"]) else PASSED_OVER
-            told = {"alert_id": row["alert_id"], "sink": sink, "opened_on": row["opened_on"]}
+            state = QUEUED if seen or _opening(row) == newest else PASSED_OVER
+            told = {"alert_id": row["alert_id"], "sink": sink, "opened_on": _opening(row)}
             fresh.append(told | {"state": state, "attempts": 0, "last_error": ""})
     DELIVERIES.merge(runtime, fresh)
 
 
 def _is_news(alert: Row, seen: Mapping[str, date | None]) -> bool:
     """Tell whether a sink has not seen an alert, or only an opening before the newest one."""
-    if alert["alert_id"] not in seen:
-        return True
-    known = seen[alert["alert_id"]]
-    return known is not None and alert["opened_on"] is not None and known < alert["opened_on"]
+    return alert["alert_id"] not in seen or (seen[alert["alert_id"]] or alert["first_day"]) < _opening(alert)
+
+
+def _opening(alert: Row) -> date:
+    """Return the day on which an alert was opened last; rows of older versions were never opened again."""
+    opened: date = alert["opened_on"] or alert["first_day"]
+    return opened
 
 
 def _send(runtime: Runtime, name: str, sink: AlertSink, alerts: Mapping[str, Row]) -> UnitResult:

@@ -80,7 +80,7 @@ def _page(runtime: Runtime, kind: str, name: str, as_of: date, evidence: Evidenc
         domain=(plugins.trainers if is_model else plugins.builders)[name].domain,
         use_case=plugins.trainers[name].item.spec.use_case if is_model else "",
         kinds=(kind,),
-        gap=REOPENS if kind == "drift" else pause,
+        gap=max(REOPENS, pause) if kind == "drift" else pause,
         pause=pause,
         day=as_of,
         newest=newest,
