@@ -24,6 +24,7 @@ from domains.gold.simulator.job_runs import all_runs
 from domains.gold.simulator.slices import cut_runs
 from domains.gold.simulator.world import build_world
 from domains.gold.simulator.write import FAMILIES
+from framework.errors import ConfigError
 
 LAST_DAY = date(2026, 10, 28)
 FIRST_DAY = date(2025, 10, 29)
@@ -296,7 +297,6 @@ def test_columns_and_types_are_the_declared_ones(gold, name):
     ("wrong", "named"),
     [
         ({"tables": ["fact_moon"]}, "fact_moon"),
-        ({"last_day": date(2020, 1, 1)}, "2020-01-01"),
         ({"scale": 0}, "scale"),
         ({"days": 0}, "days"),
     ],
@@ -304,6 +304,12 @@ def test_columns_and_types_are_the_declared_ones(gold, name):
 def test_wrong_arguments_are_named(tmp_path, wrong, named):
     with pytest.raises(ValueError, match=named):
         simulate(tmp_path, **wrong)
+
+
+def test_a_day_outside_of_the_world_is_a_mistake_of_the_settings(tmp_path):
+    says = r"spans 2025-10-01 to 2026-12-30, and 2020-01-01 is outside of it \(in as_of\). Fix: choose a day within"
+    with pytest.raises(ConfigError, match=says):
+        simulate(tmp_path, last_day=date(2020, 1, 1))
 
 
 def test_epoch_moves_the_world(tmp_path):

@@ -18,6 +18,7 @@ from domains.gold.simulator.slices import fact_job_run_timeline
 from domains.gold.simulator.snapshots import information_schema_columns, table_snapshots
 from domains.gold.simulator.usage import fact_usage
 from domains.gold.simulator.world import World, build_world
+from framework.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -71,7 +72,8 @@ def simulate(
         Rows written, by table.
 
     Raises:
-        ValueError: If a table is unknown, ``last_day`` is outside of the world, or a number is not positive.
+        ConfigError: If ``last_day``, which is a run's ``as_of``, is outside of the world.
+        ValueError: If a table is unknown, or a number is not positive.
     """
     calendar = Calendar(epoch)
     wanted = list(FAMILIES) if tables is None else list(tables)
@@ -94,6 +96,10 @@ def _check(calendar: Calendar, wanted: Collection[str], scale: float, last_day: 
         raise ValueError(f"no simulated table {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     end = calendar.first_day + timedelta(days=calendar.days - 1)
     if not calendar.first_day <= last_day <= end:
-        raise ValueError(f"last_day {last_day} is outside of the world, {calendar.first_day} to {end}: move epoch")
+        raise ConfigError(
+            what=f"the simulated world spans {calendar.first_day} to {end}, and {last_day} is outside of it",
+            where="as_of",
+            fix="choose a day within it, or read other gold with --gold",
+        )
     if scale <= 0 or days <= 0:
         raise ValueError(f"scale and days must be positive, not {scale} and {days}")
