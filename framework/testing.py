@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from framework.spec import FromFeature, GroupPrior, Task
+from framework.declare.model import FromFeature, GroupPrior, Task
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from framework.features import FeatureBuilder
-    from framework.gold import GoldView
-    from framework.plugins import Registry
-    from framework.spec import Feature
+    from framework.core.plugins import Registry
+    from framework.declare.model import Feature
+    from framework.features.builder import FeatureBuilder
+    from framework.gold.view import GoldView
     from framework.training.base import ModelTrainer, SupervisedTrainer
     from framework.training.data import Fitted, TrainingData
 
@@ -113,7 +113,7 @@ def check_labels_on_empty_gold(trainer: type[SupervisedTrainer], plugins: Regist
 
 def check_builder_on_empty_gold(builder: type[FeatureBuilder], gold: GoldView) -> None:
     """Check that gold tables without a row give a table of the declared columns without a row."""
-    from framework.gold import Days
+    from framework.declare.gold import Days
 
     table = builder.table
     frame: DataFrame = builder().features(gold, Days(None, gold.days.end))

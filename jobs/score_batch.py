@@ -6,6 +6,6 @@ the text of this file with ``exec``, where neither need be what a script expects
 
 import sys
 
-from framework.jobs import run_stage
+from framework.ops.jobs import run_stage
 
 run_stage("score", sys.argv[1:])

@@ -6,6 +6,6 @@ the text of this file with ``exec``, where neither need be what a script expects
 
 import sys
 
-from framework.jobs import run_snapshot
+from framework.ops.jobs import run_snapshot
 
 run_snapshot(sys.argv[1:])

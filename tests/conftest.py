@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.gold.simulator.rows import arrow_type
-from framework.clock import Clock
-from framework.config import Settings
-from framework.gold import Days, GoldReader, GoldTable, GoldView
-from framework.plugins import discover
+from domains.simulator.rows import arrow_type
+from framework.base.clock import Clock
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.declare.gold import Days, GoldTable
+from framework.gold.view import GoldReader, GoldView
 from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
     PlainRows = Mapping[str, Iterable[Mapping[str, Any]]]
 
@@ -199,7 +200,7 @@ def report_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with three months of all models, and the report of its newest day in ``report.html``."""
     import mlflow
 
-    from framework.report.page import write_report
+    from framework.ops.report.page import write_report
     from tests.browser.home import fill, open_home
 
     home = tmp_path_factory.mktemp("report") / "home"

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from framework.clock import midnight
-from framework.monitoring.table import entity_of
-from framework.monitoring.tables import OUTCOMES
-from framework.spec import ModelSpec, Task
+from framework.base.clock import midnight
+from framework.declare.model import ModelSpec, Task
+from framework.tables.declared import OUTCOMES
+from framework.tables.table import entity_of
 from framework.training import ClassificationTrainer
 from tests.audit.home import AS_OF, DAYS, MODELS, TABLE, build_table, declared, open_home, scorer_of, toy_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 EVERY = (*MODELS, "job_sizes", "job_troubles")
 KEYS = ["workspace_id", "job_id"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.cost.usage import CENTER, TAGGED, usage
-from framework.features import DailyFeatures
-from framework.formulas import daily, days_since, derived, lagged, total
-from framework.spec import Feature, TableSpec, days
+from framework.declare.formulas import daily, days_since, derived, lagged, total
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
 MONEY = "list price"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from domains.cost.usage import JOB, JOB_COST, PRICED, SAVED, savings, share_saved, usage
 from domains.gold.runs import OUTCOME, job_runs
-from framework.features import DailyFeatures
-from framework.formulas import calendar, counted, daily, days_since, derived, lagged, rate, total
-from framework.spec import Feature, TableSpec, days
+from framework.declare.formulas import calendar, counted, daily, days_since, derived, lagged, rate, total
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
 MONEY = "list price"
@@ -167,7 +167,7 @@ def job_cost(gold: GoldView, day: str) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    from framework.conform import KNOWN_AT
+    from framework.declare.labels import KNOWN_AT
 
     records = usage(gold).where("job_id IS NOT NULL")
     found = records.groupBy(*JOB, day, "sku_name").agg(

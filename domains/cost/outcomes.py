@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.cost.usage import SETTLE, WORKSPACE, usage
-from framework.conform import KNOWN_AT
-from framework.labels import LABEL_KNOWN_AT
+from framework.declare.labels import KNOWN_AT, LABEL_KNOWN_AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 TIME = "usage_date"
 
@@ -39,7 +38,7 @@ def or_nothing(labels: DataFrame, rows: DataFrame, keys: Sequence[str], horizon:
     """Add the rows whose window holds no event at all: nothing was spent, which is known when it ends.
 
     Args:
-        labels: From :func:`framework.labels.label_within`.
+        labels: From :func:`framework.declare.labels.label_within`.
         rows: Keys and time of every row of the population.
         keys: Entity keys.
         horizon: Length of the window.

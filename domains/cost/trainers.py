@@ -11,8 +11,8 @@ from domains.cost.remarks import near_duplicates, unpriced_pairs
 from domains.cost.usage import CENTER, COST, JOB, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
 from domains.cost.workspace_features import CostFeatures
 from domains.gold.truth import incident_days
-from framework.labels import LABEL_KNOWN_AT, label_within
-from framework.spec import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days
+from framework.declare.labels import LABEL_KNOWN_AT, label_within
+from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days
 from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 STEADY = 0.8
 WEEK = 7

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.cost.options import CostOptions
-from framework.conform import KNOWN_AT
-from framework.spec import days
+from framework.declare.labels import KNOWN_AT
+from framework.declare.model import days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WORKSPACE = ("workspace_id",)
 JOB = ("workspace_id", "job_id")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from domains.cost.options import CostOptions
 from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
-from framework.features import DailyFeatures
-from framework.formulas import calendar, counted, daily, derived, lagged, mean, nearest_rank, total
-from framework.spec import Feature, TableSpec, days
+from framework.declare.formulas import calendar, counted, daily, derived, lagged, mean, nearest_rank, total
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WEEK, MONTH, TWO_MONTHS, QUARTER = days(7), days(28), days(56), days(84)
 SAME_WEEKDAY = (7, 14, 21, 28, 35, 42, 49, 56)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.plugins import hookimpl
+from framework.core.plugins import hookimpl
 
 if TYPE_CHECKING:
-    from framework.gold import GoldSource
+    from framework.gold.view import GoldSource
 
 
 @hookimpl
 def gold_sources() -> list[GoldSource]:
-    """Return a folder of files, a schema of a catalog, the system tables, and a simulated gold layer."""
-    from domains.gold.sources import SimulatedSource
+    """Return a folder of files, a schema of a catalog, and the system tables."""
     from domains.gold.system.source import SystemSource
-    from framework.catalog_source import CatalogSource
-    from framework.folder import FolderSource
+    from framework.gold.catalog import CatalogSource
+    from framework.gold.folder import FolderSource
 
     # A folder and a schema may hold any declared table: they declare none themselves.
-    return [FolderSource(()), CatalogSource(()), SystemSource(), SimulatedSource()]
+    return [FolderSource(()), CatalogSource(()), SystemSource()]

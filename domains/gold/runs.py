@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.clock import midnight
-from framework.conform import KNOWN_AT
-from framework.spec import days, hours
+from framework.base.clock import midnight
+from framework.declare.labels import KNOWN_AT
+from framework.declare.model import days, hours
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 JOB = ("workspace_id", "job_id")
 RUN = (*JOB, "run_id")

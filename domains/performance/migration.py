@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from domains.gold.runs import JOB, OUTCOME
 from domains.performance.upgrades import CLASSES, compared, judged
-from framework.labels import LABEL_KNOWN_AT
-from framework.spec import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
+from framework.declare.labels import LABEL_KNOWN_AT
+from framework.declare.model import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
 from framework.training import ClassificationTrainer
 from framework.training.learners import forest
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
 JOB_TRAITS = (

@@ -18,8 +18,7 @@ from domains.performance.words import (
     count,
     hidden,
 )
-from framework.features import DailyFeatures
-from framework.formulas import (
+from framework.declare.formulas import (
     calendar,
     daily,
     days_since,
@@ -31,12 +30,13 @@ from framework.formulas import (
     total,
     values,
 )
-from framework.spec import Feature, TableSpec, days
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WEEK, MONTH, LONG = days(7), days(28), days(56)
 PROBLEMS = {

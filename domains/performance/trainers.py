@@ -9,8 +9,8 @@ from domains.performance.query_features import PROBLEMS
 from domains.performance.statements import QUERY, QUERY_NEEDS, WAREHOUSE, WAREHOUSE_NEEDS, statements
 from domains.performance.warehouse_features import PerformanceFeatures
 from domains.performance.words import CACHE, P95, QUEUE, rule
-from framework.labels import label_within
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
+from framework.declare.labels import label_within
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
 from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import (
     boosted_regression,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 TABLE, TIME = "performance_features", "query_date"
 LEAST_STATEMENTS = 20

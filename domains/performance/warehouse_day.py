@@ -19,7 +19,7 @@ from domains.performance.words import (
     count,
     hidden,
 )
-from framework.formulas import daily, values
+from framework.declare.formulas import daily, values
 
 STATEMENTS = (
     count("statements", "count(total_ms)", says="statements that ended"),

@@ -10,13 +10,13 @@ from domains.performance.statements import WAREHOUSE, WAREHOUSE_NEEDS, statement
 from domains.performance.warehouse_day import CLUSTER_DAY, STATEMENTS
 from domains.performance.warehouse_levels import ACTIVITY, LATENCY, WAITING
 from domains.performance.warehouse_shape import CACHED, CAPACITY, SHIFTS
-from framework.features import DailyFeatures
-from framework.spec import TableSpec
+from framework.declare.model import TableSpec
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 
 class PerformanceFeatures(DailyFeatures):

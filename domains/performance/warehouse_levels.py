@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.performance.words import MONTH, P95, WEEK
-from framework.formulas import (
+from framework.declare.formulas import (
     calendar,
     days_since,
     derived,
@@ -15,7 +15,7 @@ from framework.formulas import (
     sorted_values,
     total,
 )
-from framework.spec import days
+from framework.declare.model import days
 
 LATENCY = (
     sorted_values("durations_7d", "durations", window=WEEK),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from domains.performance.clusters import LEAST
 from domains.performance.words import MONTH, WEEK, held, rule, upward, usual
-from framework.formulas import derived, lagged, mean, quantile, rate, total
-from framework.spec import days
+from framework.declare.formulas import derived, lagged, mean, quantile, rate, total
+from framework.declare.model import days
 
 CAPACITY = (
     derived(

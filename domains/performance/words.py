@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from domains.performance.clusters import SETTINGS
 from domains.performance.statements import HISTORY
-from framework.formulas import counted, derived, quantile
-from framework.spec import days
+from framework.declare.formulas import counted, derived, quantile
+from framework.declare.model import days
 
 if TYPE_CHECKING:
-    from framework.spec import Feature
+    from framework.declare.model import Feature
 
 WEEK, MONTH = days(7), days(28)
 P95 = 0.95

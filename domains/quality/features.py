@@ -6,14 +6,25 @@ from typing import TYPE_CHECKING
 
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import MAX_GAP, SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
-from framework.features import DailyFeatures
-from framework.formulas import calendar, counted, daily, days_since, derived, lagged, last_of, mean, total, zscore
-from framework.spec import Feature, TableSpec, days
+from framework.declare.formulas import (
+    calendar,
+    counted,
+    daily,
+    days_since,
+    derived,
+    lagged,
+    last_of,
+    mean,
+    total,
+    zscore,
+)
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 DAY, WEEK, MONTH, QUARTER = days(1), days(7), days(28), days(90)
 CAP_HOURS = 14 * 24

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.scoring import BatchScorer
+from framework.scoring.scorer import BatchScorer
 
 SEEN = (("seen", ">", 0),)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
 from domains.quality.features import CAP_HOURS, ROWS, QualityFeatures
-from framework.labels import LABEL_KNOWN_AT, label_within
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
+from framework.declare.labels import LABEL_KNOWN_AT, label_within
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
 from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
 from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 TIME = "snapshot_date"
 PERSISTS = 3

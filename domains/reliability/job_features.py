@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, job_runs, with_runtime
 from domains.reliability.runs import first_runs, followers, retries, with_breach
-from framework.features import DailyFeatures
-from framework.formulas import (
+from framework.declare.formulas import (
     calendar,
     counted,
     daily,
@@ -26,12 +25,13 @@ from framework.formulas import (
     values,
     zscore,
 )
-from framework.spec import Feature, TableSpec, days
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 WEEK, MONTH, QUARTER = days(7), days(28), days(90)
 DEADLINE_SHARE = 0.95

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.plugins import hookimpl
+from framework.core.plugins import hookimpl
 
 if TYPE_CHECKING:
-    from framework.features import FeatureBuilder
-    from framework.scoring import BatchScorer
+    from framework.features.builder import FeatureBuilder
+    from framework.scoring.scorer import BatchScorer
     from framework.training import ModelTrainer
 
 

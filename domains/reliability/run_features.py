@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, job_runs
 from domains.reliability.runs import followers, retries
-from framework.features import EventFeatures
-from framework.formulas import derived, recent
-from framework.spec import Feature, TableSpec, days
+from framework.declare.formulas import derived, recent
+from framework.declare.model import Feature, TableSpec, days
+from framework.features.builder import EventFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 MONTH = 28
 SUCCESSFUL = "CASE WHEN failed = 0 THEN seconds END"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, RUN, SLICE
-from framework.spec import hours
+from framework.declare.model import hours
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 RETRY_WITHIN = hours(24)
 
@@ -67,7 +67,7 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    from framework.formulas import nearest_rank
+    from framework.declare.formulas import nearest_rank
 
     past = first.where("known_day IS NOT NULL").selectExpr(
         *JOB, "unix_date(known_day) AS at", "end_hours AS past_hours"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.runs import JOB, OUTCOME, RUN, SLICE, job_runs
 from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.runs import RETRY_WITHIN, first_runs, followers
-from framework.labels import LABEL_KNOWN_AT, label_within
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
+from framework.declare.labels import LABEL_KNOWN_AT, label_within
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
 from framework.training import ClassificationTrainer, RegressionTrainer
 from framework.training.learners import as_multiple_of, boosted_regression, boosted_trees
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 JOBS, FAILED_RUNS = Lookup(table="reliability_features"), Lookup(table="reliability_run_features")
 MIN_ACTIVE_DAYS = 8

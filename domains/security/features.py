@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from domains.security.audit import MEMORY, REVIEW, USER, audited, changes_of_rights, grant_days, last_seen, named
 from domains.security.words import MONTH, QUARTER, amount, count, days_with, excess, over_peers, surprise
-from framework.features import DailyFeatures
-from framework.formulas import calendar, daily, days_since, derived, total, zscore
-from framework.spec import TableSpec
+from framework.declare.formulas import calendar, daily, days_since, derived, total, zscore
+from framework.declare.model import TableSpec
+from framework.features.builder import DailyFeatures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 AUDIT = ("fact_audit_logs.user_identity_email", "fact_audit_logs.action_name")
 FAILED, SENSITIVE = ("fact_audit_logs.is_failed_action",), ("fact_audit_logs.is_sensitive_action",)

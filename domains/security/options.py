@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from framework.config import DomainOptions
+from framework.core.config import DomainOptions
 
 Direction = Literal["add", "remove", "changes"]
 

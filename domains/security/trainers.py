@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.truth import incident_days
 from domains.security.audit import REVIEW, USER, grant_days
 from domains.security.features import AUDIT, FAILED, PARAMS
-from framework.labels import LABEL_KNOWN_AT
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, days
+from framework.declare.labels import LABEL_KNOWN_AT
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
 from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer
 from framework.training.learners import forest, isolation_forest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
+    from framework.gold.view import GoldView
 
 TABLE, TIME = "security_features", "event_date"
 RARE = days(56)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from framework.formulas import counted, daily, derived
-from framework.spec import Feature, days
+from framework.declare.formulas import counted, daily, derived
+from framework.declare.model import Feature, days
 
 MONTH, QUARTER = days(28), days(90)
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.monitoring import outcomes, performance, retraining
-from framework.monitoring.alerts import raise_alerts
-from framework.monitoring.deliveries import send_alerts
-from framework.monitoring.drift import measure_drift
-from framework.monitoring.model_alerts import raise_model_alerts
-from framework.monitoring.tables import DRIFT
-from framework.results import Status, UnitResult
+from framework.core.results import Status, UnitResult
+from framework.monitoring.alerts.alerts import raise_alerts
+from framework.monitoring.alerts.deliveries import send_alerts
+from framework.monitoring.alerts.model_alerts import raise_model_alerts
+from framework.monitoring.drift.drift import measure_drift
+from framework.monitoring.outcomes import outcomes, performance, retraining
+from framework.tables.declared import DRIFT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
     from typing import Any
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 
 def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:

@@ -15,14 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 
-from framework.errors import TableError
+from framework.base.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyspark.sql import DataFrame
 
-    from framework.stores.port import Frame
+    from framework.core.ports import Frame
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 

@@ -6,7 +6,7 @@ import re
 
 import pyarrow as pa
 
-from framework.errors import FeatureStoreError, nearest
+from framework.base.errors import FeatureStoreError, nearest
 from framework.stores.arrow import TIMESTAMP
 
 _ARROW: dict[str, pa.DataType] = {

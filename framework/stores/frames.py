@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from framework.stores.port import Frame
+    from framework.core.ports import Frame
 
 RANKS = (1, 2, 3)
 PARTS = ("value", "low", "high")
@@ -99,7 +99,7 @@ def known_until(frame: Frame, time: str, known: str, day: date) -> Frame:
         known: Column with the moment at which each row became known.
         day: The day.
     """
-    from framework.clock import midnight
+    from framework.base.clock import midnight
 
     end = midnight(day + timedelta(days=1))
     if is_spark(frame):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame
+    from framework.core.ports import Frame
 
 _TAKES_ARROW = 4
 """First major version of Spark that makes a frame of an Arrow table."""

@@ -6,9 +6,10 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, final
 
-from framework.clock import midnight
-from framework.labels import LABEL_KNOWN_AT as KNOWN
-from framework.spec import TableSpec, Task
+from framework.base.clock import midnight
+from framework.core.services import Memo
+from framework.declare.labels import LABEL_KNOWN_AT as KNOWN
+from framework.declare.model import TableSpec, Task
 from framework.training.base import ModelTrainer
 from framework.training.baseline import baseline_answers
 from framework.training.data import Fitted, Judged
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
+    from framework.gold.view import GoldView
     from framework.training.data import TrainingData
 
 STEPS = 1_001
@@ -33,6 +34,9 @@ WORTH_AN_ALERT = 0.2
 """Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
 WORKSPACE = "workspace_id"
 EVENT = "is_event"
+
+_EVENTS: Memo[dict[str, pd.DataFrame | None]] = Memo(dict)
+"""Events that judge anomaly models, by model, of a run."""
 
 
 class AnomalyTrainer(ModelTrainer, abstract=True):
@@ -153,7 +157,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         """
         import pandas as pd
 
-        from framework.monitoring.verdicts import verdict_events
+        from framework.tables.verdicts import verdict_events
 
         keys = list(grain.primary_key)
         happened = self._events_of_run(runtime, keys)
@@ -171,10 +175,10 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     def _events_of_run(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
         """Return the events of the gold layer, read once per run; ``None`` if nobody wrote any down."""
-        if self.spec.name not in runtime.events:
-            runtime.events[self.spec.name] = self._find_events(runtime, keys)
-        happened: pd.DataFrame | None = runtime.events[self.spec.name]
-        return happened
+        events = _EVENTS.of(runtime)
+        if self.spec.name not in events:
+            events[self.spec.name] = self._find_events(runtime, keys)
+        return events[self.spec.name]
 
     def _find_events(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
         found = self._events_of_run(runtime.later, keys) if runtime.later is not None else None

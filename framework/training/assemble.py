@@ -10,10 +10,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.errors import LabelError
-from framework.spec import Feature, ModelSpec, TableSpec, Task, short_hash
+from framework.base.errors import LabelError
+from framework.core.ports import FeatureLookup
+from framework.core.services import Memo
+from framework.declare.model import Feature, ModelSpec, TableSpec, Task, short_hash
 from framework.stores.frames import known_until
-from framework.stores.port import FeatureLookup
 from framework.training.data import TrainingData
 from framework.training.probe import check_label_frame
 from framework.training.sample import bounded
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from framework.runtime import Runtime
-    from framework.training.base import ModelTrainer
+    from framework.gold.runtime import Runtime
     from framework.training.split import Split
+    from framework.training.steps import Steps
 
 KNOWN = "label_known_at"
+_LABELS: Memo[dict[tuple[str, date], Any]] = Memo(dict)
+"""Label frames of a run, by model and day."""
+AUDITED: Memo[dict[str, date]] = Memo(dict)
+"""Feature tables whose as-of audit passed in a run, with the day that was audited."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +118,7 @@ def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec)
     return frame.select(*typed, F.col(KNOWN).cast("timestamp"))
 
 
-def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | str:
+def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | str:
     """Join labels with their features.
 
     Args:
@@ -160,21 +165,22 @@ def assemble(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableS
     )
 
 
-def known_labels(trainer: ModelTrainer, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
+def known_labels(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
     """Return the label frame in the store's own form, computed once per run: training and outcomes read the same."""
     at = (trainer.spec.name, as_of)
-    if at not in runtime.labels:
+    labels = _LABELS.of(runtime)
+    if at not in labels:
         if runtime.later is not None:
             whole = known_labels(trainer, runtime.later, runtime.later.as_of, grain)
-            runtime.labels[at] = known_until(whole, grain.time, KNOWN, as_of)
+            labels[at] = known_until(whole, grain.time, KNOWN, as_of)
         else:
-            runtime.labels[at] = runtime.stage(
+            labels[at] = runtime.stage(
                 bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, trainer.spec.name)
             )
-    return runtime.labels[at]
+    return labels[at]
 
 
-def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split) -> TrainingData:
+def training_data(trainer: Steps, runtime: Runtime, rows: Rows, grain: TableSpec, split: Split) -> TrainingData:
     """Decide which features this training sees: those wholly NULL on training rows are dropped, by name."""
     frame = rows.frame
     train = frame.iloc[split.train]
@@ -204,7 +210,7 @@ def training_data(trainer: ModelTrainer, runtime: Runtime, rows: Rows, grain: Ta
     )
 
 
-def _classes(trainer: ModelTrainer, frame: pd.DataFrame, split: Split) -> tuple[str, ...]:
+def _classes(trainer: Steps, frame: pd.DataFrame, split: Split) -> tuple[str, ...]:
     """Return the class names; open classes are those of the training rows, and their labels become codes."""
     spec = trainer.spec
     if trainer.task is not Task.MULTICLASS or spec.classes:
@@ -229,10 +235,11 @@ def _why_null(spec: ModelSpec, runtime: Runtime, name: str) -> str:
 
 def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
     """Audit each looked-up table once per run: its rows of a past day must not need later gold."""
+    audited = AUDITED.of(runtime.later or runtime)  # the days of a replay share one
     for lookup in spec.lookups:
-        if lookup.table not in runtime.audited and is_built(lookup.table, runtime):
+        if lookup.table not in audited and is_built(lookup.table, runtime):
             runtime.plugins.builders[lookup.table].item().audit(runtime, day)
-            runtime.audited[lookup.table] = day
+            audited[lookup.table] = day
 
 
 @functools.cache
@@ -250,7 +257,7 @@ def code_version(trainer: type) -> str:
     return short_hash(found)
 
 
-def fingerprint(trainer: ModelTrainer, runtime: Runtime, as_of: date) -> str:
+def fingerprint(trainer: Steps, runtime: Runtime, as_of: date) -> str:
     """Return what identifies a training: equal fingerprints give equal models."""
     spec = trainer.spec
     tables = sorted({lookup.table for lookup in spec.lookups})

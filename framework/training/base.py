@@ -8,22 +8,23 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from framework.guard import check_subclass
-from framework.promotion import gate
-from framework.results import Status, UnitResult
-from framework.spec import ModelSpec, TableSpec, Task
+from framework.core.results import Status, UnitResult
+from framework.declare.model import ModelSpec, TableSpec, Task
+from framework.declare.subclass_checks import check_subclass
+from framework.registry import gate
 from framework.training import assemble, probe, rolling
 from framework.training.fitting import few_threads
-from framework.training.record import Trained, record
+from framework.training.record import record
 from framework.training.split import NoSplit, Split, cut_at, held_back_windows, split_by_time
+from framework.training.trained import Trained
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold import GoldView
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
+    from framework.gold.view import GoldView
     from framework.training.data import Fitted, Judged, TrainingData
 
 SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"

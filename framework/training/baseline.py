@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from framework.spec import FromFeature, GroupPrior, Task, short_hash
+from framework.declare.model import FromFeature, GroupPrior, Task, short_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from framework.spec import ModelSpec, TableSpec, Task
+    from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.training.baseline import Baseline
     from framework.training.evaluate import Evaluation
     from framework.training.split import Split

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from framework.spec import Task
+from framework.declare.model import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
-from framework.errors import SpecError
+from framework.base.errors import SpecError
 from framework.training.served_model import usual_log
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from framework.logging import get_logger
-from framework.spec import Task
+from framework.base.logging import get_logger
+from framework.declare.model import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

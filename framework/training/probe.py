@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.errors import LabelError, LeakageError
-from framework.spec import TableSpec, Task
+from framework.base.errors import LabelError, LeakageError
+from framework.declare.model import TableSpec, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,48 +6,28 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from framework.monitoring.contract import TAG as CONTRACT
-from framework.monitoring.contract import contract_of
-from framework.promotion import gate
-from framework.registry import CHAMPION
-from framework.results import Status, UnitResult
-from framework.spec import Task
-from framework.stores.models import TAG_LENGTH
+from framework.core.results import Status, UnitResult
+from framework.core.versions import CHAMPION
+from framework.declare.model import Task
+from framework.registry import gate
+from framework.registry.models import TAG_LENGTH
+from framework.training.contract import TAG as CONTRACT
+from framework.training.contract import contract_of
 from framework.training.rolling import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date
 
-    from framework.runtime import Runtime
-    from framework.training.base import ModelTrainer
-    from framework.training.data import Fitted, TrainingData
+    from framework.gold.runtime import Runtime
     from framework.training.rolling import Walk
+    from framework.training.steps import Steps
+    from framework.training.trained import Trained
 
 RETRAIN_AFTER_DAYS = 30
 """Age at which a version is due for a new training, whatever its figures say."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
-    """One training, ready to be registered.
-
-    Args:
-        data: The rows, split as the registered fit saw them.
-        fitted: The fit.
-        walked: Its rolling origins.
-        fingerprint: Identity of the training.
-        refit: Whether the fit saw the days that judged it.
-    """
-
-    data: TrainingData
-    fitted: Fitted
-    walked: Walk
-    fingerprint: str
-    refit: bool = False
-
-
-def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Trained) -> UnitResult:
+def record(trainer: Steps, runtime: Runtime, as_of: date, trained: Trained) -> UnitResult:
     """Log a fitted model with its evidence, register it, and let the gate decide.
 
     Args:
@@ -59,9 +39,9 @@ def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Traine
     Returns:
         The result, with the registered version.
     """
-    from framework import tracking
-    from framework.monitoring.tables import BACKTESTS
-    from framework.promotion.compare import compare
+    from framework.tables.declared import BACKTESTS
+    from framework.training import tracking
+    from framework.training.compare import compare
 
     registry, spec = runtime.registry, trainer.spec
     champion = registry.by_alias(spec.name, CHAMPION)
@@ -78,7 +58,7 @@ def record(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Traine
     return dataclasses.replace(result, version=logged.version)
 
 
-def _result(trainer: ModelTrainer, trained: Trained, expected: gate.Decision) -> UnitResult:
+def _result(trainer: Steps, trained: Trained, expected: gate.Decision) -> UnitResult:
     data, fitted = trained.data, trained.fitted
     found = fitted.evaluation
     remarks = [*fitted.remarks]
@@ -98,7 +78,7 @@ def _result(trainer: ModelTrainer, trained: Trained, expected: gate.Decision) ->
     )
 
 
-def _version_tags(trainer: ModelTrainer, runtime: Runtime, as_of: date, trained: Trained) -> dict[str, str]:
+def _version_tags(trainer: Steps, runtime: Runtime, as_of: date, trained: Trained) -> dict[str, str]:
     """Return what must be known of a version in the very commit that creates it."""
     fitted, walked, split = trained.fitted, trained.walked, trained.data.split
     judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
@@ -134,7 +114,7 @@ def _gate_figures(walked: Walk) -> dict[str, Any]:
     return {"origins": walked.origins} | (found.figures() | {"days": found.days, "rows": found.rows} if found else {})
 
 
-def formulas(trainer: ModelTrainer, runtime: Runtime, inputs: tuple[str, ...]) -> dict[str, str]:
+def formulas(trainer: Steps, runtime: Runtime, inputs: tuple[str, ...]) -> dict[str, str]:
     """Return the hash of each input's formula, by ``table.column``."""
     found: dict[str, str] = {}
     for lookup in trainer.spec.lookups:
@@ -142,21 +122,3 @@ def formulas(trainer: ModelTrainer, runtime: Runtime, inputs: tuple[str, ...]) -
         declared = lookup.columns or tuple(c.name for c in table.features)
         found |= {f"{table.name}.{n}": table.formula_hash(n) for n in declared if n in inputs}
     return found
-
-
-def changed_formulas(runtime: Runtime, tags: Mapping[str, str]) -> list[str]:
-    """Return the ``table.column`` of inputs whose stored values follow another formula than a version learnt from."""
-    from framework.stores.keys import metadata_of
-
-    learnt: dict[str, str] = json.loads(tags.get("formulas", "{}"))
-    stored: dict[str, Any] = {}
-    changed = []
-    for place, formula in learnt.items():
-        table, _, column = place.partition(".")
-        if table not in stored:
-            stored[table] = runtime.tables.schema(runtime.feature_table(table))
-        schema = stored[table]
-        now = metadata_of(schema.field(column)).get("formula", "") if schema and column in schema.names else ""
-        if now != formula:
-            changed.append(place)
-    return changed

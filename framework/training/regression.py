@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import CONSTANT
 from framework.training.data import Fitted, Judged
@@ -15,7 +15,7 @@ from framework.training.verdict import judge
 if TYPE_CHECKING:
     import numpy as np
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
     from framework.training.data import TrainingData
 
 

@@ -11,7 +11,7 @@ import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training.data import Judged
 from framework.training.split import Split, cut_at
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from framework.runtime import Runtime
-    from framework.training.base import ModelTrainer
+    from framework.gold.runtime import Runtime
     from framework.training.data import Fitted, TrainingData
     from framework.training.evaluate import Evaluation
+    from framework.training.steps import Steps
 
 ORIGINS = 3
 MIN_ROWS = 20
@@ -68,7 +68,7 @@ class Walk:
         return sum(fold.judged is not None for fold in self.folds)
 
 
-def walk(trainer: ModelTrainer, data: TrainingData, fitted: Fitted, runtime: Runtime) -> Walk:
+def walk(trainer: Steps, data: TrainingData, fitted: Fitted, runtime: Runtime) -> Walk:
     """Walk through the held-back days of a training in three steps.
 
     The first step's fit is the registered one, so only two are fitted anew. What can never be promoted is not walked.
@@ -131,7 +131,7 @@ def _cuts(data: TrainingData, found: Sequence[Origin]) -> list[Split]:
     return [cut_at(day, known, cut=o.cut, test_end=o.test_end, calibrate=o.calibrate) for o in found]
 
 
-def backtest(trainer: ModelTrainer, data: TrainingData, found: Sequence[Origin], runtime: Runtime) -> Walk:
+def backtest(trainer: Steps, data: TrainingData, found: Sequence[Origin], runtime: Runtime) -> Walk:
     """Fit and judge at each origin.
 
     Args:
@@ -143,7 +143,7 @@ def backtest(trainer: ModelTrainer, data: TrainingData, found: Sequence[Origin],
     return pooled(trainer.task, [rehearse(trainer, data, s, runtime) for s in _cuts(data, found)], data.seed)
 
 
-def rehearse(trainer: ModelTrainer, data: TrainingData, split: Split, runtime: Runtime) -> Fold:
+def rehearse(trainer: Steps, data: TrainingData, split: Split, runtime: Runtime) -> Fold:
     """Fit at one origin and judge it; rows of a class that the registered fit cannot know are left out of the fit."""
     import numpy as np
 
@@ -157,7 +157,7 @@ def rehearse(trainer: ModelTrainer, data: TrainingData, split: Split, runtime: R
     return _fold(trainer, data, None, trainer.rehearse(data, runtime))
 
 
-def _fold(trainer: ModelTrainer, data: TrainingData, origin: Origin | None, judged: Judged | None) -> Fold:
+def _fold(trainer: Steps, data: TrainingData, origin: Origin | None, judged: Judged | None) -> Fold:
     split = data.split if origin is None else dataclasses.replace(data.split, test_end=origin.test_end)
     found = judged.evaluation(trainer.task, data.seed) if judged is not None else None
     says = "" if found else "nothing is known of its rows" if judged is None else "its rows cannot tell: one class"

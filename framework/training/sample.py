@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from framework.logging import get_logger
+from framework.base.logging import get_logger
 from framework.stores.frames import count, is_spark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from framework.runtime import Runtime
-    from framework.spec import TableSpec
-    from framework.stores.port import Frame
+    from framework.core.ports import Frame
+    from framework.declare.model import TableSpec
+    from framework.gold.runtime import Runtime
 
 PARTS = 1_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from framework.spec import Task
+from framework.declare.model import Task
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 import structlog
 
-from framework.audit import collect, serverless
+from framework.ops.audit import collect, serverless
 from tests.audit.home import build_home, copy_home
 
 if TYPE_CHECKING:

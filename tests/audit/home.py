@@ -14,22 +14,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from framework.clock import Clock
-from framework.config import Settings
-from framework.features import FeatureBuilder, arrow_schema
-from framework.gold import GoldColumn, GoldReader, GoldSource, GoldTable
-from framework.logging import configure
-from framework.pipeline import Pipeline
-from framework.plugins import discover, hookimpl
-from framework.registry import ModelRegistry
-from framework.results import Status
-from framework.runtime import Runtime
-from framework.scoring import BatchScorer
-from framework.spec import Algorithm, Feature, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.base.clock import Clock
+from framework.base.logging import configure
+from framework.core.config import Settings
+from framework.core.plugins import discover, hookimpl
+from framework.core.results import Status
+from framework.declare.gold import GoldColumn, GoldTable
+from framework.declare.model import Algorithm, Feature, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.features.builder import FeatureBuilder, arrow_schema
+from framework.gold.runtime import Runtime
+from framework.gold.view import GoldReader, GoldSource
+from framework.registry.versions import ModelRegistry
+from framework.run.pipeline import Pipeline
+from framework.scoring.scorer import BatchScorer
 from framework.stores.arrow import to_arrow
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
 from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
+from framework.training.assemble import AUDITED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,7 +229,7 @@ def open_home(
         run_id=run_id,
     )
     runtime.__dict__["spark"] = None  # views of gold are made, and nothing is read through them
-    runtime.audited["toy_features"] = AS_OF  # the audit of formulas would build them anew
+    AUDITED.of(runtime)["toy_features"] = AS_OF  # the audit of formulas would build them anew
     return runtime
 
 

@@ -13,17 +13,17 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from framework.cli import app
-from framework.errors import RegistryError
-from framework.features import arrow_schema
-from framework.logging import configure
-from framework.monitoring.tables import BACKTESTS, DECISIONS, SERVING
-from framework.pipeline import Pipeline
-from framework.promotion.aliases import promote_version, rollback
-from framework.registry import CHALLENGER, CHAMPION
-from framework.results import Status
-from framework.spec import Feature
-from framework.stores.models import tags_of
+from framework.base.errors import RegistryError
+from framework.base.logging import configure
+from framework.core.results import Status
+from framework.core.versions import CHALLENGER, CHAMPION
+from framework.declare.model import Feature
+from framework.features.builder import arrow_schema
+from framework.ops.cli import app
+from framework.registry.aliases import promote_version, rollback
+from framework.registry.models import tags_of
+from framework.run.pipeline import Pipeline
+from framework.tables.declared import BACKTESTS, DECISIONS, SERVING
 from tests.audit.home import AS_OF, TABLE, JobSeconds, LateJobs, ToyFeatures, copy_home, open_home
 
 if TYPE_CHECKING:
@@ -419,8 +419,8 @@ def test_a_first_version_whose_alias_was_never_given_is_settled(home):
 @pytest.fixture
 def command(raced: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Call the command line on the home, without booting Spark."""
-    monkeypatch.setattr("framework.plugins.discover", lambda **_: open_home(raced).plugins)
-    monkeypatch.setattr("framework.stores.opening.open_runtime", lambda *_: open_home(raced))
+    monkeypatch.setattr("framework.core.plugins.discover", lambda **_: open_home(raced).plugins)
+    monkeypatch.setattr("framework.run.opening.open_runtime", lambda *_: open_home(raced))
     return lambda *words: CliRunner().invoke(app, [*words, "--home", str(raced)], env={"COLUMNS": "200"})
 
 

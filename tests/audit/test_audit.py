@@ -17,11 +17,11 @@ import yaml
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 
-from framework.audit.bundle import read_bundle
-from framework.audit.collect import collect
-from framework.audit.rows import CRITERIA, PRACTICES, Row, audit, passed
-from framework.audit.serverless import refused_in
-from framework.results import Ledger, Status, UnitResult
+from framework.core.results import Ledger, Status, UnitResult
+from framework.ops.audit.bundle import read_bundle
+from framework.ops.audit.collect import collect
+from framework.ops.audit.rows import CRITERIA, PRACTICES, Row, audit, passed
+from framework.ops.audit.serverless import refused_in
 from tests.audit.home import AS_OF, SCHEMA, TABLE, NeverTrained, open_home, sql
 
 if TYPE_CHECKING:
@@ -442,12 +442,12 @@ def test_installed_code_that_serverless_refuses_is_named_by_place(tmp_path, monk
 @pytest.fixture
 def command_at(home, monkeypatch) -> Callable[..., int]:
     """Run the command on a home, without booting Spark."""
-    from framework.audit import command
+    from framework.ops.audit import command
 
     def run(*, as_json: bool, bundle: Path = home / "bundle") -> int:
         runtime = open_home(home)
-        monkeypatch.setattr("framework.plugins.discover", lambda **_: runtime.plugins)
-        monkeypatch.setattr("framework.stores.opening.open_runtime", lambda *_: runtime)
+        monkeypatch.setattr("framework.core.plugins.discover", lambda **_: runtime.plugins)
+        monkeypatch.setattr("framework.run.opening.open_runtime", lambda *_: runtime)
         return command.run_audit({"home": home, "domains": ("toys",)}, bundle, as_json=as_json)
 
     yield run

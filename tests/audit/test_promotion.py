@@ -14,14 +14,14 @@ import structlog
 import yaml
 from deltalake import DeltaTable
 
-from framework.audit.collect import collect
-from framework.audit.rows import audit
-from framework.errors import ConfigError, RegistryError
-from framework.logging import configure
-from framework.monitoring.tables import DECISIONS
-from framework.pipeline import Pipeline
-from framework.promotion.promote import Outcome, promote
-from framework.results import Status
+from framework.base.errors import ConfigError, RegistryError
+from framework.base.logging import configure
+from framework.core.results import Status
+from framework.ops.audit.collect import collect
+from framework.ops.audit.rows import audit
+from framework.ops.promotion.promote import Outcome, promote
+from framework.run.pipeline import Pipeline
+from framework.tables.declared import DECISIONS
 from tests.audit.home import AS_OF, MODELS, build_table, open_home, toy_rows
 
 PROD = "prod"
@@ -267,11 +267,11 @@ def test_a_training_run_that_is_not_there_fails_its_model_and_no_other(both):
 
 
 def test_the_command_prints_each_outcome_and_fails_if_one_was_refused(both, monkeypatch, capsys):
-    from framework.promotion import command
+    from framework.ops.promotion import command
 
     runtime = open_home(both)
-    monkeypatch.setattr("framework.plugins.discover", lambda **_: runtime.plugins)
-    monkeypatch.setattr("framework.stores.opening.open_runtime", lambda *_: runtime)
+    monkeypatch.setattr("framework.core.plugins.discover", lambda **_: runtime.plugins)
+    monkeypatch.setattr("framework.run.opening.open_runtime", lambda *_: runtime)
     options = {"home": both, "domains": ("toys",)}
     assert command.run_promotion(options | {"models": ("late_jobs",)}, PROD, None) == 0
     assert command.run_promotion(options, PROD, None) == 1

@@ -23,10 +23,10 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from framework.plugins import discover
-from framework.spec import Task
+from framework.core.plugins import discover
+from framework.declare.model import Task
 
-PROGRAM = [sys.executable, "-c", "from framework.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from framework.ops.cli import main; main()"]
 METRICS = """
     SELECT e.name, m.key, m.value FROM latest_metrics m
     JOIN runs r ON r.run_uuid = m.run_uuid JOIN experiments e ON e.experiment_id = r.experiment_id

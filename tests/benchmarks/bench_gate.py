@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from framework.promotion.gate import objection
-from framework.spec import days
+from framework.declare.model import days
+from framework.registry.gate import objection
 from framework.training.split import split_by_time
 from tests.unit.test_rolling import FIRST, SPEC, Chance, Forecast, panel, tags_of_training
 

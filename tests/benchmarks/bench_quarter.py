@@ -21,24 +21,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from domains.gold.simulator import simulate
 from domains.reliability.trainers import JobDurationForecaster
-from framework.clock import midnight
-from framework.config import Settings
-from framework.latest import latest_predictions
-from framework.monitoring.tables import ALERTS, DECISIONS, DRIFT, OUTCOMES, REQUESTS, SERVING
-from framework.pipeline import Pipeline
-from framework.plugins import discover
-from framework.promotion.aliases import rollback
-from framework.registry import CHAMPION
-from framework.replay import replay
-from framework.scoring import UNIMPORTANT
-from framework.stores.local.opening import open_local
-from framework.stores.models import tags_of
+from domains.simulator import simulate
+from framework.base.clock import midnight
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.core.versions import CHAMPION
+from framework.registry.aliases import rollback
+from framework.registry.models import tags_of
+from framework.run.opening import open_runtime
+from framework.run.pipeline import Pipeline
+from framework.run.replay import replay
+from framework.scoring.current import latest_predictions
+from framework.scoring.scorer import UNIMPORTANT
+from framework.tables.declared import ALERTS, DECISIONS, DRIFT, OUTCOMES, REQUESTS, SERVING
 
 if TYPE_CHECKING:
-    from framework.plugins import Registry
-    from framework.runtime import Runtime
+    from framework.core.plugins import Registry
+    from framework.gold.runtime import Runtime
 
 MODELS = (
     "job_duration_forecaster",  # regression: the one that the change hits
@@ -116,7 +116,7 @@ def play(
     """Replay the newest days of a gold folder."""
     given = {"gold": str(gold), "home": home, "as_of": LAST, "models": models, "refit": refit}
     began = time.perf_counter()
-    runtime = open_local(Settings.parse(given, "quarter"), discover(strict=True))
+    runtime = open_runtime(Settings.parse(given, "quarter"), discover(strict=True))
     first = LAST - timedelta(days=days - 1)
     for day, results in replay(runtime, first, LAST):
         failed = [r for r in results if r.status == "failed"]

@@ -27,7 +27,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROGRAM = [sys.executable, "-c", "from framework.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from framework.ops.cli import main; main()"]
 
 
 def cold(words: list[str]) -> tuple[float, float, str]:
@@ -89,12 +89,13 @@ def inside(gold: str, as_of: str | None, scale: float, home: Path) -> None:
     from pyspark.sql.classic.dataframe import DataFrame
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    from framework import logging, tracking
-    from framework.config import load_settings
-    from framework.pipeline import Pipeline
-    from framework.plugins import discover
+    from framework.base import logging
+    from framework.core.config import load_settings
+    from framework.core.plugins import discover
+    from framework.run.opening import open_runtime
+    from framework.run.pipeline import Pipeline
     from framework.stores.local.jvm import Gateway
-    from framework.stores.local.opening import open_local
+    from framework.training import tracking
 
     logging.configure(console=False)
     watch = Stopwatch()
@@ -110,7 +111,7 @@ def inside(gold: str, as_of: str | None, scale: float, home: Path) -> None:
     given = {"gold": gold, "home": home, "scale": scale, "as_of": date.fromisoformat(as_of) if as_of else None}
     logged = Stopwatch()
     logged.wrap(tracking, "log", "MLflow")
-    runtime = open_local(load_settings(given), discover())
+    runtime = open_runtime(load_settings(given), discover())
     imports = time.perf_counter() - began
     pipeline = Pipeline(runtime)
     results = pipeline.run()

@@ -27,9 +27,9 @@ import pyarrow as pa
 from mlflow.types import ColSpec, Schema
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from framework.core.ports import FeatureLookup
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
-from framework.stores.port import FeatureLookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

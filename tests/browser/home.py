@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pyarrow as pa
 
-from framework.clock import Clock, midnight
-from framework.config import Settings
-from framework.conform import KNOWN_AT
-from framework.monitoring import tables
-from framework.monitoring.table import entity_of
-from framework.plugins import discover
-from framework.quarantine import QUARANTINE
-from framework.registry import CHALLENGER, CHAMPION, ModelRegistry
-from framework.results import Ledger, Status, UnitResult
-from framework.runtime import Runtime
-from framework.scoring import _columns
-from framework.spec import Task
+from framework.base.clock import Clock, midnight
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.core.results import Ledger, Status, UnitResult
+from framework.core.versions import CHALLENGER, CHAMPION
+from framework.declare.labels import KNOWN_AT
+from framework.declare.model import Task
+from framework.gold.quarantine import QUARANTINE
+from framework.gold.runtime import Runtime
+from framework.registry.models import packed
+from framework.registry.versions import ModelRegistry
+from framework.scoring.scorer import _columns
 from framework.stores.arrow import to_arrow
 from framework.stores.frames import column_types
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
-from framework.stores.models import packed
+from framework.tables import declared as tables
+from framework.tables.table import entity_of
 
 if TYPE_CHECKING:
     from pathlib import Path

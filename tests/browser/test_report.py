@@ -50,7 +50,7 @@ def few(report_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(home: Path, file: Path, **settings: Any) -> Path:
     import mlflow
 
-    from framework.report.page import write_report
+    from framework.ops.report.page import write_report
     from tests.browser.home import open_home
 
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.bundle.load import read_bundle
+from framework.ops.bundle.load import read_bundle
 
 pytest.importorskip(
     "databricks.bundles", reason="databricks-bundles is not installed: it is in the extra 'contract', which CI installs"

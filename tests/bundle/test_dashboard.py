@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from framework.bundle import dashboard
-from framework.bundle.load import OPTIONAL, read_bundle
-from framework.bundle.queries import queries
-from framework.monitoring.tables import EVERY
-from framework.pipeline import LEDGER
-from framework.plugins import discover
-from framework.quarantine import QUARANTINE
-from framework.results import _schema
+from framework.core.plugins import discover
+from framework.core.results import _schema
+from framework.gold.quarantine import QUARANTINE
+from framework.ops.bundle import dashboard
+from framework.ops.bundle.load import OPTIONAL, read_bundle
+from framework.ops.bundle.queries import queries
+from framework.tables.declared import EVERY, LEDGER
 
 ROOT = Path(__file__).parents[2]
 DOMAINS = {"cost_watcher": "cost", "job_watcher": "reliability"}

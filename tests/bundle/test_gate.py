@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from framework.bundle.command import faults
-from framework.bundle.load import read_bundle
-from framework.cli import app
-from framework.errors import ConfigError
+from framework.base.errors import ConfigError
+from framework.ops.bundle.command import faults
+from framework.ops.bundle.load import read_bundle
+from framework.ops.cli import app
 
 ROOT = Path(__file__).parents[2]
 DATABRICKS = "databricks.yml"

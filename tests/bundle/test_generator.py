@@ -16,13 +16,13 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from framework.bundle import environment, files
-from framework.bundle.command import faults
-from framework.bundle.jobs import all_jobs
-from framework.bundle.load import OPTIONAL, read_bundle
-from framework.errors import ConfigError
-from framework.plugins import Registry, discover, hookimpl
-from framework.spec import Task
+from framework.base.errors import ConfigError
+from framework.core.plugins import Registry, discover, hookimpl
+from framework.declare.model import Task
+from framework.ops.bundle import environment, files
+from framework.ops.bundle.command import faults
+from framework.ops.bundle.jobs import all_jobs
+from framework.ops.bundle.load import OPTIONAL, read_bundle
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -202,7 +202,7 @@ def test_an_installed_package_joins_the_bundle(folder: Path, tmp_path_factory: p
     subprocess.run([sys.executable, "-m", "pip", "install", *quiet], check=True, capture_output=True)
 
     def bundle(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from framework.cli import main; main()", "bundle", *words]
+        command = [sys.executable, "-c", "from framework.ops.cli import main; main()", "bundle", *words]
         paths = os.pathsep.join([str(site), str(ROOT)])
         return subprocess.run(
             command, check=False, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, text=True, capture_output=True

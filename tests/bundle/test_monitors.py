@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from framework.bundle.load import read_bundle
-from framework.bundle.monitors import CLASSIFICATION, REGRESSION, SCHEMA, monitors
-from framework.monitoring.tables import OUTCOMES
-from framework.plugins import Registry, discover
-from framework.scoring import _columns
-from framework.spec import Task
+from framework.core.plugins import Registry, discover
+from framework.declare.model import Task
+from framework.ops.bundle.load import read_bundle
+from framework.ops.bundle.monitors import CLASSIFICATION, REGRESSION, SCHEMA, monitors
+from framework.scoring.scorer import _columns
+from framework.tables.declared import OUTCOMES
 
 ROOT = Path(__file__).parents[2]
 

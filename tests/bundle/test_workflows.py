@@ -13,8 +13,8 @@ import pytest
 import typer
 import yaml
 
-from framework.bundle.load import read_bundle
-from framework.cli import app
+from framework.ops.bundle.load import read_bundle
+from framework.ops.cli import app
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from framework.audit.serverless import ENGINE, refused
+from framework.ops.audit.serverless import ENGINE, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ PLANTED = [
     ("serverless", "framework/a.py", "def f(s):\n    s.conf.set('a', 'b')\n", "def f(s):\n    s.conf.get('a')\n"),
     ("serverless", "domains/a.py", "def f(d):\n    d.createOrReplaceTempView('v')\n", "def f(d):\n    d.count()\n"),
     ("serverless", "jobs/a.py", "here = __file__\n", "here = __name__\n"),
-    ("thin_jobs", "jobs/a.py", "import pandas.core\n", "import argparse\nfrom framework.cli import main\n"),
+    ("thin_jobs", "jobs/a.py", "import pandas.core\n", "import argparse\nfrom framework.ops.cli import main\n"),
     ("thin_jobs", "jobs/a.py", "from domains.gold import plugin\n", "import sys\n"),
     ("no_machine_paths", "docs/a.md", "see /" + "home/ann/notes\n", "see ~/notes and docs/home/index.md\n"),
     ("no_machine_paths", "framework/a.py", "x = '/" + "tmp/x'\n", "x = 'tmp/x'\n"),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domains.gold.simulator import simulate
-from framework.pipeline import Pipeline
-from framework.plugins import discover
-from framework.results import Status
+from domains.simulator import simulate
+from framework.core.plugins import discover
+from framework.core.results import Status
+from framework.run.pipeline import Pipeline
 from tests.conftest import CONNECT
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 LAST_DAY = date(2026, 10, 27)
 DOMAIN = "quality"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from framework.stores.port import FeatureStore, Tables
+    from framework.core.ports import FeatureStore, Tables
 
 INSTALLED = (
     importlib.util.find_spec("databricks.feature_engineering") is not None

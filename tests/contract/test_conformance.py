@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from framework.errors import FeatureStoreError, TableError
+from framework.base.errors import FeatureStoreError, TableError
+from framework.core.keys import metadata_of, primary_key, timeseries_column
+from framework.core.ports import FeatureLookup
 from framework.stores.arrow import to_arrow
-from framework.stores.keys import metadata_of, primary_key, timeseries_column
-from framework.stores.port import FeatureLookup
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Side

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from domains.gold.simulator import simulate
-from framework.clock import Clock
-from framework.config import Settings
-from framework.pipeline import Pipeline
-from framework.plugins import discover
-from framework.results import Status, UnitResult
-from framework.stores.port import LoggedModel
+from domains.simulator import simulate
+from framework.base.clock import Clock
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.core.ports import LoggedModel
+from framework.core.results import Status, UnitResult
+from framework.run.pipeline import Pipeline
 from tests.conftest import NOW
 from tests.contract.test_models import content, files, folder_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("needs_client")]
 
@@ -62,7 +62,7 @@ def runs(
 @contextlib.contextmanager
 def workspace(gold: Path, home: Path, spark: SparkSession) -> Iterator[Runtime]:
     """Open the production runtime over the stand-in."""
-    from framework.registry import ModelRegistry
+    from framework.registry.versions import ModelRegistry
     from framework.stores.databricks.opening import assembled
     from tests.contract.standin.catalog import UnityCatalog
     from tests.contract.standin.client import connected

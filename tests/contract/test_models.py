@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from framework.errors import FeatureStoreError
+from framework.base.errors import FeatureStoreError
+from framework.core.ports import FeatureLookup, LoggedModel
+from framework.registry.models import TAG_LENGTH, tags_of
 from framework.stores.arrow import to_arrow, to_pandas
-from framework.stores.models import TAG_LENGTH, tags_of
-from framework.stores.port import FeatureLookup, LoggedModel
 from tests.contract.conftest import Side, opened
 
 if TYPE_CHECKING:

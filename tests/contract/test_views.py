@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from framework.stores.port import View
+from framework.core.ports import View
 from tests.contract.conftest import opened
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def arguments(gold: Path | str, home: Path, *more: str) -> list[str]:
 
 def start(words: list[str], **environment: str) -> subprocess.Popen[str]:
     """Start the command."""
-    program = [sys.executable, "-c", "from framework.cli import main; main()", *words]
+    program = [sys.executable, "-c", "from framework.ops.cli import main; main()", *words]
     return subprocess.Popen(
         program, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from domains.reliability.trainers import JobDurationForecaster, JobFailurePredictor
-from framework.clock import midnight
-from framework.config import Settings
-from framework.monitoring.tables import BACKTESTS, DECISIONS, DRIFT, OUTCOMES, PERFORMANCE, REQUESTS, SERVING
-from framework.plugins import discover, hookimpl
-from framework.replay import replay
-from framework.report.page import write_report
-from framework.results import Status
-from framework.scoring import BatchScorer
-from framework.spec import days
-from framework.stores.local.opening import open_local
+from framework.base.clock import midnight
+from framework.core.config import Settings
+from framework.core.plugins import discover, hookimpl
+from framework.core.results import Status
+from framework.declare.model import days
+from framework.ops.report.page import write_report
+from framework.run.opening import open_runtime
+from framework.run.replay import replay
+from framework.scoring.scorer import BatchScorer
+from framework.tables.declared import BACKTESTS, DECISIONS, DRIFT, OUTCOMES, PERFORMANCE, REQUESTS, SERVING
 
 if TYPE_CHECKING:
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "gold_real"
 pytestmark = [
@@ -84,7 +84,7 @@ class Soon:
 def played(folder: Path, home: Path, last: date) -> Runtime:
     """Replay a gold folder up to a day; nothing may fail."""
     given = {"gold": str(folder), "home": home, "as_of": last, "models": MODELS}
-    runtime = open_local(Settings.parse(given, "test"), discover(strict=True, extra={"soon": Soon()}))
+    runtime = open_runtime(Settings.parse(given, "test"), discover(strict=True, extra={"soon": Soon()}))
     for _, results in replay(runtime, FIRST, last):
         assert [r.reason for r in results if r.status is Status.FAILED] == []
     return runtime

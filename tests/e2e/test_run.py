@@ -17,8 +17,8 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from framework.plugins import discover
-from framework.spec import Task
+from framework.core.plugins import discover
+from framework.declare.model import Task
 from framework.training.evaluate import PRIMARY
 from tests.e2e.command import AS_OF, arguments, differences, finish, kill_after, ledger, moments, tables
 
@@ -57,7 +57,7 @@ def registry(finished_run: Run):
         uri = f"sqlite:///{finished_run.home / 'mlflow.db'}"
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        from framework.registry import ModelRegistry
+        from framework.registry.versions import ModelRegistry
 
         found = ModelRegistry("main.health_monitor")
         assert found.client.search_registered_models()

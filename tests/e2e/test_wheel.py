@@ -56,7 +56,7 @@ def test_the_wheel_asks_for_neither_spark_nor_the_client(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_the_report_s_templates(wheel: Path) -> None:
-    folder = "framework/report/templates/"
+    folder = "framework/ops/report/templates/"
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)}
     there = {file.name for file in (ROOT / folder).iterdir()}

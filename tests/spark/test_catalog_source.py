@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from domains.gold.contract import DIM_JOB, FACT_JOB_RUN_TIMELINE, FACT_USAGE
-from framework.catalog_source import CatalogSource, open_table
-from framework.errors import GoldError, MissingInputError
+from framework.base.errors import GoldError, MissingInputError
+from framework.gold.catalog import CatalogSource, open_table
 
 SCHEMA = "spark_catalog.gold_layer"
 END = datetime(2026, 5, 6, 13, tzinfo=UTC)

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.gold.simulator import simulate
-from framework.gold import Days
-from framework.plugins import discover
+from domains.simulator import simulate
+from framework.core.plugins import discover
+from framework.declare.gold import Days
 from framework.testing import check_builder_on_empty_gold, check_labels_on_empty_gold
 from framework.training import AnomalyTrainer
 

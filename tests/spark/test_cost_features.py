@@ -24,7 +24,7 @@ from domains.cost.trainers import (
 )
 from domains.cost.usage import savings
 from domains.cost.workspace_features import CostFeatures
-from framework.gold import Days
+from framework.declare.gold import Days
 
 FIRST, COUNT = date(2026, 3, 1), 75
 LAST = FIRST + timedelta(days=COUNT - 1)

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from framework.monitoring.counting import Column, count_columns
-from framework.monitoring.drift import measure_drift
-from framework.monitoring.histogram import sketch_numbers, sketch_text
+from framework.monitoring.drift.columns import Column
+from framework.monitoring.drift.counting import count_columns
+from framework.monitoring.drift.drift import COUNTED, measure_drift
+from framework.monitoring.drift.histogram import sketch_numbers, sketch_text
 from framework.stores.spark_frames import to_spark
 from tests.monitored import EVERY, LAST, build_monitored, write_outcomes
 
@@ -120,9 +121,9 @@ def test_both_branches_find_the_same_drift(spark, runtime, monkeypatch, model):
         return frames[-1]
 
     monkeypatch.setattr(runtime.tables, "frame", on_spark)
-    runtime.counted.clear()
+    COUNTED.of(runtime).clear()
     theirs = measure_drift(runtime, model, served, as_of)
-    runtime.counted.clear()
+    COUNTED.of(runtime).clear()
     assert frames
     assert [(row["kind"], row["name"], row["level"], row["says"]) for row in theirs] == [
         (row["kind"], row["name"], row["level"], row["says"]) for row in ours
@@ -143,7 +144,7 @@ def test_workers_need_no_package_of_ours():
 
     from pyspark import cloudpickle
 
-    from framework.monitoring.counting_spark import _counter
+    from framework.monitoring.drift.counting_spark import _counter
 
     counter = cloudpickle.dumps(_counter([(0, [1.0, 2.0])]))
     program = (

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from domains.gold.simulator import simulate
 from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.run_features import ReliabilityRunFeatures
-from framework.errors import LeakageError
-from framework.features import DailyFeatures
-from framework.formulas import daily, derived, total
-from framework.gold import Days
-from framework.spec import TableSpec, days
+from domains.simulator import simulate
+from framework.base.errors import LeakageError
+from framework.declare.formulas import daily, derived, total
+from framework.declare.gold import Days
+from framework.declare.model import TableSpec, days
+from framework.features.builder import DailyFeatures
 
 TIMELINE = "fact_job_run_timeline"
 DAY = timedelta(days=1)

@@ -12,10 +12,10 @@ import pytest
 from deltalake import write_deltalake
 
 from domains.gold.contract import DIM_JOB, FACT_JOB_RUN_TIMELINE, INCIDENT_TRUTH
-from framework.conform import conform
-from framework.errors import GoldError, MissingInputError
-from framework.gold import Days, GoldColumn
-from framework.quarantine import QUARANTINE, Profiler, quarantine
+from framework.base.errors import GoldError, MissingInputError
+from framework.declare.gold import Days, GoldColumn
+from framework.gold.quarantine import QUARANTINE, Profiler, quarantine
+from framework.gold.validation import conform
 from framework.stores.arrow import to_arrow
 
 TIMELINE = "fact_job_run_timeline"

@@ -13,12 +13,12 @@ from deltalake import write_deltalake
 from mlflow.types import ColSpec, Schema
 from sklearn.linear_model import LinearRegression
 
-from framework.errors import TableError
+from framework.base.errors import TableError
+from framework.core.keys import metadata_of, primary_key
+from framework.core.ports import FeatureLookup
 from framework.stores.arrow import to_arrow
-from framework.stores.keys import metadata_of, primary_key
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables, open_delta
-from framework.stores.port import FeatureLookup
 
 pytestmark = pytest.mark.spark
 

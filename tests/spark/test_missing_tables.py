@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from domains.gold.simulator import simulate
-from framework.pipeline import Pipeline
-from framework.results import Status
+from domains.simulator import simulate
+from framework.core.results import Status
+from framework.run.pipeline import Pipeline
 
 AS_OF = date(2026, 10, 27)
 MODEL = "dbr_migration_risk_scorer"

@@ -15,22 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, mean_absolute_error
 
-from domains.gold.simulator import simulate
 from domains.reliability.trainers import JOBS, PipelineHealthScorer
-from framework.clock import midnight
+from domains.simulator import simulate
+from framework.base.clock import midnight
+from framework.core.plugins import discover, hookimpl
+from framework.core.results import Status
+from framework.declare.model import Algorithm, FromFeature, GroupPrior, ModelSpec, Task, days
 from framework.monitoring.monitor import monitor_model
-from framework.monitoring.outcomes import join_outcomes
-from framework.monitoring.performance import WINDOW, arrays
-from framework.monitoring.tables import OUTCOMES, PERFORMANCE
-from framework.pipeline import Pipeline
-from framework.plugins import discover, hookimpl
-from framework.results import Status
-from framework.scoring import BatchScorer
-from framework.spec import Algorithm, FromFeature, GroupPrior, ModelSpec, Task, days
+from framework.monitoring.outcomes.outcomes import join_outcomes
+from framework.monitoring.outcomes.performance import WINDOW, arrays
+from framework.run.pipeline import Pipeline
+from framework.scoring.scorer import BatchScorer
+from framework.tables.declared import OUTCOMES, PERFORMANCE
 from framework.training import AnomalyTrainer, ClassificationTrainer
 
 if TYPE_CHECKING:
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 AS_OF = date(2026, 10, 27)
 TRAINED = AS_OF - timedelta(days=24)
@@ -137,13 +137,13 @@ class Planted:
 @pytest.fixture(scope="module")
 def runtime(spark, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """Models trained 24 days ago, scored on ten days since, monitored twice on the way."""
-    from framework.config import Settings
-    from framework.stores.local.opening import open_local
+    from framework.core.config import Settings
+    from framework.run.opening import open_runtime
 
     gold = tmp_path_factory.mktemp("gold")
     simulate(gold, scale=0.05, last_day=AS_OF)
     given = {"gold": str(gold), "home": tmp_path_factory.mktemp("home"), "as_of": AS_OF}
-    opened = open_local(
+    opened = open_runtime(
         Settings.parse(given | {"models": MODELS}, "test"), discover(strict=True, extra={"planted": Planted()})
     )
     assert opened.as_of == AS_OF
@@ -275,8 +275,8 @@ def test_performance_is_that_of_the_newest_window(runtime: Runtime, written: pd.
 
 
 def test_a_verdict_of_a_person_counts_as_an_event(runtime: Runtime, written: pd.DataFrame):
-    from framework.monitoring.tables import ALERTS
-    from framework.monitoring.verdicts import close
+    from framework.monitoring.alerts.verdicts import close
+    from framework.tables.declared import ALERTS
 
     quiet = written[(written["model_name"] == "odd_days") & (written["outcome"] == 0)].iloc[0]
     day = quiet["as_of_date"]

@@ -17,7 +17,7 @@ from domains.performance.clusters import CARRIED, cluster_days
 from domains.performance.query_features import PerformanceQueryFeatures
 from domains.performance.statements import fingerprint
 from domains.performance.warehouse_features import PerformanceFeatures
-from framework.gold import Days
+from framework.declare.gold import Days
 
 FIRST = date(2026, 3, 1)
 SPAN = 44

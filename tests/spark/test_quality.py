@@ -13,7 +13,7 @@ import pytest
 from domains.quality.changes import MAX_GAP, column_changes
 from domains.quality.features import CAP_HOURS, QualityFeatures
 from domains.quality.trainers import DataDriftDetector, DataFreshnessPredictor, SchemaChangePredictor
-from framework.gold import Days
+from framework.declare.gold import Days
 
 FIRST, LENGTH = date(2026, 1, 1), 130
 LAST = FIRST + timedelta(LENGTH - 1)

@@ -11,7 +11,7 @@ import pytest
 
 from domains.security.features import SecurityFeatures
 from domains.security.trainers import HABITS, RIGHTS, THREATS, VOLUMES
-from framework.gold import Days
+from framework.declare.gold import Days
 
 FIRST = date(2026, 3, 2)  # a Monday
 LAST = FIRST + timedelta(days=49)

@@ -14,14 +14,15 @@ from structlog.testing import capture_logs
 
 from domains.gold.contract import TABLES
 from domains.gold.runs import fold
-from domains.gold.simulator import simulate
 from domains.gold.system.options import SystemOptions
 from domains.gold.system.source import SystemSource
 from domains.gold.system.views import system_views
-from framework.errors import GoldError, MissingInputError
-from framework.gold import Days, GoldView
-from framework.snapshots import COLUMNS, take_snapshot
-from framework.snapshots import TABLES as SNAPSHOTS
+from domains.simulator import simulate
+from framework.base.errors import GoldError, MissingInputError
+from framework.declare.gold import Days
+from framework.gold.snapshots import COLUMNS, take_snapshot
+from framework.gold.snapshots import TABLES as SNAPSHOTS
+from framework.gold.view import GoldView
 from framework.stores.arrow import to_arrow
 from tests.spark.system_tables import CATALOG, OURS, USED, as_set, hosted, system_rows
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 import pytest
 
-from domains.gold.simulator import simulate
 from domains.performance.trainers import PerformanceRegressionDetector
 from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
-from framework.errors import LabelError, LeakageError
-from framework.plugins import discover, hookimpl
-from framework.promotion import gate
-from framework.promotion.aliases import promote_version
-from framework.results import Status
-from framework.scoring import BatchScorer
-from framework.spec import Algorithm, FromFeature, ModelSpec, days
+from domains.simulator import simulate
+from framework.base.errors import LabelError, LeakageError
+from framework.core.plugins import discover, hookimpl
+from framework.core.results import Status
+from framework.declare.model import Algorithm, FromFeature, ModelSpec, days
+from framework.registry import gate
+from framework.registry.aliases import promote_version
+from framework.scoring.scorer import BatchScorer
 from framework.training import AnomalyTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 AS_OF = date(2026, 10, 27)
 
@@ -167,15 +167,15 @@ PLANTED = Planted(
 @pytest.fixture(scope="module")
 def runtime(spark, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """Features built once on simulated gold, with the planted trainers on offer."""
-    from framework.config import Settings
-    from framework.pipeline import Pipeline
-    from framework.stores.local.opening import open_local
+    from framework.core.config import Settings
+    from framework.run.opening import open_runtime
+    from framework.run.pipeline import Pipeline
 
     gold = tmp_path_factory.mktemp("gold")
     simulate(gold, scale=0.05, last_day=AS_OF)
     plugins = discover(strict=True, extra={"planted": PLANTED})
     settings = Settings.parse({"gold": str(gold), "home": tmp_path_factory.mktemp("home"), "as_of": AS_OF}, "test")
-    opened = open_local(settings, plugins)
+    opened = open_runtime(settings, plugins)
     built = Pipeline(opened).run(("features",))
     assert [r.status for r in built] == [Status.DONE] * len(built)
     return opened
@@ -258,7 +258,7 @@ def test_an_anomaly_model_is_judged_by_events_it_never_saw_and_keeps_its_budget(
 
 
 def test_scoring_needs_fresh_features(runtime: Runtime) -> None:
-    from framework.errors import ScoringError
+    from framework.base.errors import ScoringError
 
     train(runtime, OddJobs)
     with pytest.raises(ScoringError, match="newest features"):

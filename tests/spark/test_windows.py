@@ -11,8 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from framework.features import DailyFeatures
-from framework.formulas import (
+from framework.declare.formulas import (
     calendar,
     daily,
     days_since,
@@ -27,8 +26,9 @@ from framework.formulas import (
     values,
     zscore,
 )
-from framework.gold import Days
-from framework.spec import TableSpec, days
+from framework.declare.gold import Days
+from framework.declare.model import TableSpec, days
+from framework.features.builder import DailyFeatures
 
 # Shrinking would ask Spark for minutes; the examples are small enough to read.
 AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)

@@ -11,16 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from framework.clock import Clock
-from framework.config import Settings
-from framework.monitoring.contract import Contract
-from framework.monitoring.tables import ALERTS
-from framework.plugins import discover
-from framework.registry import Served
-from framework.runtime import Runtime
-from framework.scoring import prediction_key
-from framework.spec import Task
+from framework.base.clock import Clock
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.core.versions import Served
+from framework.declare.model import Task
+from framework.gold.runtime import Runtime
+from framework.scoring.scorer import prediction_key
 from framework.stores.local.tables import LocalTables
+from framework.tables.declared import ALERTS
+from framework.training.contract import Contract
 
 FIRST = date(2025, 3, 3)
 NOW = datetime(2025, 6, 1, 7, tzinfo=UTC)

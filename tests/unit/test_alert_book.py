@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.errors import ConfigError
-from framework.monitoring import verdicts
-from framework.monitoring.alert_book import stretches
-from framework.monitoring.alerts import raise_alerts
-from framework.monitoring.contract import Contract
-from framework.monitoring.tables import ALERTS, DELIVERIES
-from framework.spec import Task
-from framework.table_spec import short_hash
+from framework.base.errors import ConfigError
+from framework.declare.model import Task
+from framework.declare.table import short_hash
+from framework.monitoring.alerts import verdicts
+from framework.monitoring.alerts.alerts import raise_alerts
+from framework.monitoring.alerts.book import stretches
+from framework.tables.declared import ALERTS, DELIVERIES
+from framework.training.contract import Contract
 from tests.unit.alerting import (
     ACCOUNTS,
     CONTRACTS,

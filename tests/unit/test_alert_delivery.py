@@ -7,20 +7,20 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 
-from framework import logging
-from framework.config import load_settings
-from framework.errors import ConfigError, DeliveryError
-from framework.monitoring import verdicts
-from framework.monitoring.alerts import raise_alerts
-from framework.monitoring.deliveries import MOST_ATTEMPTS, send_alerts
-from framework.monitoring.messages import Message, masked, plain, slack, teams
-from framework.monitoring.sinks import FileWriter, sinks_of
-from framework.monitoring.tables import DELIVERIES
-from framework.monitoring.webhook import LONGEST_PAUSE, WebhookSender
-from framework.plugins import Offer
-from framework.results import Ledger
-from framework.spec import Task
+from framework.base import logging
+from framework.base.errors import ConfigError, DeliveryError
+from framework.core.config import load_settings
+from framework.core.plugins import Offer
+from framework.core.results import Ledger
+from framework.declare.model import Task
+from framework.monitoring.alerts import verdicts
+from framework.monitoring.alerts.alerts import raise_alerts
+from framework.monitoring.alerts.deliveries import MOST_ATTEMPTS, send_alerts
+from framework.monitoring.alerts.messages import Message, masked, plain, slack, teams
+from framework.monitoring.alerts.sinks import FileWriter, sinks_of
+from framework.monitoring.alerts.webhook import LONGEST_PAUSE, WebhookSender
 from framework.stores.databricks import sql
+from framework.tables.declared import DELIVERIES
 from tests.unit.alerting import (
     ACCOUNTS,
     CONTRACTS,

@@ -13,16 +13,16 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from framework.cli import app
-from framework.monitoring import verdicts
-from framework.monitoring.alerts import raise_alerts
-from framework.monitoring.contract import Contract
-from framework.monitoring.deliveries import send_alerts
-from framework.monitoring.model_alerts import REOPENS, raise_model_alerts
-from framework.monitoring.tables import ALERTS, DELIVERIES, DRIFT, PERFORMANCE, SERVING
-from framework.registry import ModelRegistry
-from framework.results import Ledger, Status, UnitResult
-from framework.stores.models import packed
+from framework.core.results import Ledger, Status, UnitResult
+from framework.monitoring.alerts import verdicts
+from framework.monitoring.alerts.alerts import raise_alerts
+from framework.monitoring.alerts.deliveries import send_alerts
+from framework.monitoring.alerts.model_alerts import REOPENS, raise_model_alerts
+from framework.ops.cli import app
+from framework.registry.models import packed
+from framework.registry.versions import ModelRegistry
+from framework.tables.declared import ALERTS, DELIVERIES, DRIFT, PERFORMANCE, SERVING
+from framework.training.contract import Contract
 from tests.unit.alerting import JOBS, NOW, alerts_in, day, job, predict, runtime_in
 
 
@@ -285,7 +285,7 @@ def test_a_mistake_on_the_command_line_is_exit_2(home, words, says):
 
 def test_the_commands_start_no_engine_and_answer_quickly(home):
     program = (
-        "import sys; from framework.cli import app; "
+        "import sys; from framework.ops.cli import app; "
         f"app(['alerts', 'list', '--home', {str(home.settings.home)!r}], standalone_mode=False); "
         "sys.exit(sorted({'mlflow', 'pyspark', 'sklearn', 'xgboost'} & set(sys.modules)) or 0)"
     )

@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from framework.errors import SpecError
-from framework.monitoring.alert_rules import rule_of
-from framework.monitoring.contract import Contract, contract_of
-from framework.spec import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
-from framework.stores.models import packed, tags_of
+from framework.base.errors import SpecError
+from framework.declare.model import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
+from framework.monitoring.alerts.rules import rule_of
+from framework.registry.models import packed, tags_of
 from framework.testing import _fit, example_data
 from framework.training import AnomalyTrainer, ClassificationTrainer
+from framework.training.contract import Contract, contract_of
 from framework.training.data import Fitted
 from tests.unit.alerting import plugins
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.errors import FeatureStoreError
+from framework.base.errors import FeatureStoreError
 from framework.stores.local import asof
 from framework.stores.local.asof import asof_indices
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.spec import FromFeature, GroupPrior, Task
+from framework.declare.model import FromFeature, GroupPrior, Task
 from framework.training.baseline import Baseline, baseline_answers, fit_baseline
 
 NAN = float("nan")

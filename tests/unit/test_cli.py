@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from framework.cli import app
+from framework.ops.cli import app
 
 ENGINES = ("mlflow", "pyspark", "sklearn", "xgboost")
 RUN_OPTIONS = ("--gold", "--home", "--as-of", "--domains", "--models", "--strict", "--resume", "--config", "--scale")
@@ -179,7 +179,7 @@ import framework.cli, framework.command, framework.config, framework.errors, fra
 import framework.plugins, framework.results, framework.spec
 import framework.features, framework.scoring, framework.training, framework.stores.frames
 import framework.closing, framework.report.command, framework.report.collect, framework.training.plots
-plugins = framework.plugins.discover(strict=True)
+plugins = framework.core.plugins.discover(strict=True)
 assert plugins.trainers
 """
 

@@ -6,11 +6,11 @@ from datetime import date
 import pytest
 from rich.console import Console
 
-from framework.catalog import card, write_cards
-from framework.closing import closing_table, time_table
-from framework.plugins import discover, hookimpl
-from framework.results import Status, UnitResult
-from framework.spec import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, days
+from framework.core.plugins import discover, hookimpl
+from framework.core.results import Status, UnitResult
+from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, days
+from framework.ops.catalogue import card, write_cards
+from framework.run.summary import closing_table, time_table
 from framework.training import RegressionTrainer
 
 DAY = date(2025, 3, 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError
 
-from framework.config import DomainOptions, Settings, load_settings
-from framework.errors import ConfigError
+from framework.base.errors import ConfigError
+from framework.core.config import DomainOptions, Settings, load_settings
 
 
 class CostOptions(DomainOptions):

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from framework.plugins import discover
+from framework.core.plugins import discover
 from framework.testing import Kind, check_declaration, check_deterministic, check_survives
 
 PLUGINS = discover(strict=True)

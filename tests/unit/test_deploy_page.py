@@ -24,13 +24,13 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from framework.bundle.load import Bundle, read_bundle
-from framework.cli import app
-from framework.config import DomainOptions, Settings, load_settings
-from framework.doctor.grants import grants
-from framework.errors import ConfigError
-from framework.plugins import Registry, discover
-from framework.scoring import _columns
+from framework.base.errors import ConfigError
+from framework.core.config import DomainOptions, Settings, load_settings
+from framework.core.plugins import Registry, discover
+from framework.ops.bundle.load import Bundle, read_bundle
+from framework.ops.cli import app
+from framework.ops.doctor.grants import grants
+from framework.scoring.scorer import _columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,7 +290,7 @@ def test_every_block_is_marked_and_names_only_what_exists() -> None:
 def test_what_needs_no_workspace_runs(line: str) -> None:
     words = shlex.split(line)
     assert words[0] == "health-monitor"
-    call = [sys.executable, "-c", "from framework.cli import main; main()", *words[1:]]
+    call = [sys.executable, "-c", "from framework.ops.cli import main; main()", *words[1:]]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

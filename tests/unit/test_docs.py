@@ -14,21 +14,21 @@ import pytest
 import typer
 
 from domains.reliability.options import ReliabilityOptions
-from framework import errors
-from framework.catalog import card, catalog, read_figures
-from framework.cli import app
-from framework.config import load_settings
-from framework.monitoring.tables import ALERTS, REQUESTS
-from framework.plugins import GROUP, Registry, discover
-from framework.results import Status
-from framework.scoring import BatchScorer, _columns
-from framework.spec import ModelSpec, Task
+from framework.base import errors
+from framework.core.config import load_settings
+from framework.core.plugins import GROUP, Registry, discover
+from framework.core.results import Status
+from framework.declare.model import ModelSpec, Task
+from framework.ops.catalogue import card, catalog, read_figures
+from framework.ops.cli import app
+from framework.scoring.scorer import BatchScorer, _columns
+from framework.tables.declared import ALERTS, REQUESTS
 from framework.training import ModelTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from framework.gold import GoldTable
+    from framework.declare.gold import GoldTable
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -9,15 +9,16 @@ from types import SimpleNamespace
 import pytest
 from mlflow.exceptions import MlflowException
 
-from framework.config import Settings
-from framework.doctor import command, machine
-from framework.doctor.check import Check, gathered, healthy
-from framework.doctor.gold import costs, gold_columns
-from framework.doctor.grants import grants, not_executable
-from framework.doctor.privileges import Securable, UnityCatalog, quoted, spark_sql
-from framework.errors import ConfigError, PrivilegeError, RuntimeSetupError, TableError
-from framework.gold import Days, GoldReader, GoldView
-from framework.plugins import discover
+from framework.base.errors import ConfigError, PrivilegeError, RuntimeSetupError, TableError
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.declare.gold import Days
+from framework.gold.view import GoldReader, GoldView
+from framework.ops.doctor import command, machine
+from framework.ops.doctor.check import Check, gathered, healthy
+from framework.ops.doctor.gold import costs, gold_columns
+from framework.ops.doctor.grants import grants, not_executable
+from framework.ops.doctor.privileges import Securable, UnityCatalog, quoted, spark_sql
 
 EMBEDDED = pytest.mark.skipif(
     int(version("pyspark").split(".")[0]) < 4, reason="the embedded platform asks for pyspark 4, and the doctor says so"
@@ -392,7 +393,7 @@ def opened(monkeypatch):
             spark=SimpleNamespace(version="4.0.1"), gold=lambda: view(given, lambda t: t.pop("fact_usage"))
         )
 
-    monkeypatch.setattr("framework.stores.opening.open_runtime", open_runtime)
+    monkeypatch.setattr("framework.run.opening.open_runtime", open_runtime)
     return plugins
 
 
@@ -433,7 +434,7 @@ def test_on_databricks_the_rights_come_first_and_gold_that_cannot_be_read_is_not
     plugins = discover(strict=True)
     monkeypatch.setattr(command, "spark_sql", lambda _: Catalog(groups=("writers",)))
     runtime = SimpleNamespace(spark=SimpleNamespace(version="4.0.1"), registry=None, gold=None)
-    monkeypatch.setattr("framework.stores.opening.open_runtime", lambda *_: runtime)
+    monkeypatch.setattr("framework.run.opening.open_runtime", lambda *_: runtime)
     monkeypatch.setattr(command, "not_executable", lambda *_: [])
     monkeypatch.setattr(machine, "libraries", lambda *_, **__: Check(name="libraries", ok=True, detail=""))
     settings = Settings.parse({"platform": "databricks", "gold": GOLD, "models": tuple(MODELS)}, "test")

@@ -14,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp
 
-from framework.monitoring import levels
-from framework.monitoring.counting import Column, count_columns
-from framework.monitoring.distance import chi_square_p, deviation, ks, ks_p, median, psi
-from framework.monitoring.histogram import MAX_BINS, Counted, Sketch, hashed, sketch_numbers, sketch_text
-from framework.monitoring.reference import sketch_columns
-from framework.monitoring.series import label_row, prediction_row
-from framework.monitoring.weeks import Usual, Weeks
-from framework.spec import Feature, TableSpec
+from framework.declare.model import Feature, TableSpec
+from framework.monitoring.drift import levels
+from framework.monitoring.drift.columns import Column
+from framework.monitoring.drift.counting import count_columns
+from framework.monitoring.drift.distance import chi_square_p, deviation, ks, ks_p, median, psi
+from framework.monitoring.drift.histogram import MAX_BINS, Counted, Sketch, hashed, sketch_numbers, sketch_text
+from framework.monitoring.drift.reference import sketch_columns
+from framework.monitoring.drift.series import label_row, prediction_row
+from framework.monitoring.drift.weeks import Usual, Weeks
 from tests.panels import START, panel, wander
 
 SPEC = TableSpec(
@@ -357,7 +358,7 @@ def prediction_panel(seed: int, shift_from: int | None = None, entities: int = 4
 
 
 def prediction_entry(rows: pa.Table) -> dict:
-    from framework.monitoring.answers import spread
+    from framework.monitoring.drift.predictions import spread
 
     held = between(rows, 0, 41)
     weeks = Weeks.of(held, ["entity"], "day", START + timedelta(days=41))

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from framework import errors
-from framework.errors import HealthMonitorError, MissingInputError, nearest
+from framework.base import errors
+from framework.base.errors import HealthMonitorError, MissingInputError, nearest
 
 LEAVES = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HealthMonitorError)]
 

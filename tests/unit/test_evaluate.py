@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training.evaluate import Evaluation, _average_precision, evaluate, expected_calibration_error, pinball
 
 

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
-from framework.errors import SpecError
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.base.errors import SpecError
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.training.data import TrainingData
 from framework.training.fitting import (
     best_threshold,

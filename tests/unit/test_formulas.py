@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from framework import formulas
-from framework.formulas import (
+from framework.declare import formulas
+from framework.declare.formulas import (
     calendar,
     daily,
     days_since,
@@ -23,7 +23,7 @@ from framework.formulas import (
     values,
     zscore,
 )
-from framework.spec import days
+from framework.declare.model import days
 
 WINDOWED = {
     "total": total("x", "runs", window=days(7), says="s"),

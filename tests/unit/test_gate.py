@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from framework.promotion.gate import Decision, decide, objection
+from framework.registry.gate import Decision, decide, objection
 
 GOOD = {
     "judged": "true",

@@ -6,13 +6,13 @@ from datetime import date
 
 import pytest
 
-from framework.catalog_source import is_schema, quoted
-from framework.clock import Clock
-from framework.config import Settings
-from framework.errors import ConfigError
-from framework.gold import GoldReader, GoldSource
-from framework.plugins import Offer, Registry
-from framework.runtime import Runtime
+from framework.base.clock import Clock
+from framework.base.errors import ConfigError
+from framework.core.config import Settings
+from framework.core.plugins import Offer, Registry
+from framework.gold.catalog import is_schema, quoted
+from framework.gold.runtime import Runtime
+from framework.gold.view import GoldReader, GoldSource
 
 
 class Named(GoldSource):

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from framework import jobs, launch, pipeline
-from framework.clock import Clock
-from framework.config import Settings
-from framework.errors import ConfigError
-from framework.plugins import discover
-from framework.promotion import promote as promotion
-from framework.promotion.promote import Outcome as Ending
-from framework.promotion.promote import Promotion
-from framework.results import Status, UnitResult
+from framework.base.clock import Clock
+from framework.base.errors import ConfigError
+from framework.core.config import Settings
+from framework.core.plugins import discover
+from framework.core.results import Status, UnitResult
+from framework.ops import jobs
+from framework.ops.promotion import promote as promotion
+from framework.ops.promotion.promote import Outcome as Ending
+from framework.ops.promotion.promote import Promotion
+from framework.run import launch, pipeline
 from tests.checks.house_rules import thin_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +189,7 @@ def test_an_unknown_choice_starts_no_engine(words, says, monkeypatch, capsys):
     def never(*_):
         raise AssertionError("an engine was started")
 
-    monkeypatch.setattr("framework.stores.opening.open_runtime", never)
+    monkeypatch.setattr("framework.run.opening.open_runtime", never)
     with pytest.raises(SystemExit):
         jobs.run_stage("features", words)
     assert says in last_line(capsys)["error"]

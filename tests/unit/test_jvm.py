@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.errors import RuntimeSetupError
+from framework.base.errors import RuntimeSetupError
 from framework.stores.local import java as java_module
 from framework.stores.local.java import Archive, Java, find_java, plan_archive
 from framework.stores.local.jvm import start_gateway

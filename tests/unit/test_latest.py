@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from framework.errors import TableError
-from framework.latest import _matching, latest_predictions, latest_view
-from framework.monitoring.tables import SERVING
-from framework.scoring import prediction_key
+from framework.base.errors import TableError
+from framework.scoring.current import _matching, latest_predictions, latest_view
+from framework.scoring.scorer import prediction_key
 from framework.stores.databricks import sql
+from framework.tables.declared import SERVING
 from tests.unit.alerting import JOBS, day, runtime_in
 
 if TYPE_CHECKING:
-    from framework.runtime import Runtime
+    from framework.gold.runtime import Runtime
 
 USE_CASE = "job_failure"
 REASON = pa.struct([("feature", pa.string()), ("value", pa.float64())])

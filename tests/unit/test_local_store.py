@@ -18,14 +18,14 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import Array, DataType
 from sklearn.linear_model import LinearRegression
 
-from framework.errors import FeatureStoreError, RegistryError, ScoringError
+from framework.base.errors import FeatureStoreError, RegistryError, ScoringError
+from framework.core.keys import primary_key, timeseries_column
+from framework.core.ports import FeatureLookup
 from framework.stores.ddl import arrow_type, fields_of, spark_name
-from framework.stores.keys import primary_key, timeseries_column
 from framework.stores.local import feature_spec
 from framework.stores.local.artifact import predicted
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
-from framework.stores.port import FeatureLookup
 
 DAILY = "main.health.job_features"
 OWNERS = "main.health.owner_features"

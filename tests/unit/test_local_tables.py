@@ -11,9 +11,9 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.errors import TableError
+from framework.base.errors import TableError
+from framework.core.keys import metadata_of, primary_key
 from framework.stores.arrow import to_arrow, to_pandas
-from framework.stores.keys import metadata_of, primary_key
 from framework.stores.local.delta import live_files
 from framework.stores.local.tables import LocalTables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from framework.logging import KEPT_EVENTS, KEPT_LETTERS, collected, configure, get_logger
+from framework.base.logging import KEPT_EVENTS, KEPT_LETTERS, collected, configure, get_logger
 
 
 @pytest.fixture(autouse=True)

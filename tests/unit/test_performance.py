@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.monitoring.performance import _judged
-from framework.spec import Task, days
+from framework.declare.model import Task, days
+from framework.monitoring.outcomes.performance import _judged
 
 FIRST = date(2026, 3, 1)
 DAYS = 28

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training.data import Fitted, Judged
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: it is in the extra plots")

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from framework.errors import ConfigError, PluginError, SpecError
-from framework.features import DailyFeatures, EventFeatures, FeatureBuilder
-from framework.plugins import discover, hookimpl
-from framework.scoring import BatchScorer
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, Task, days
+from framework.base.errors import ConfigError, PluginError, SpecError
+from framework.core.plugins import discover, hookimpl
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, Task, days
+from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
+from framework.scoring.scorer import BatchScorer
 from framework.training import AnomalyTrainer, ClassificationTrainer, ModelTrainer, RegressionTrainer
 
 
@@ -155,7 +155,7 @@ def stranger(tmp_path, monkeypatch):
 
 def test_a_strangers_package_loads_like_a_built_in(stranger):
     stranger(
-        "from framework.plugins import hookimpl\n\n\nclass Mail:\n    name = 'mail'\n\n\n"
+        "from framework.core.plugins import hookimpl\n\n\nclass Mail:\n    name = 'mail'\n\n\n"
         "@hookimpl\ndef alert_sinks():\n    return [Mail()]\n"
     )
     found = discover(strict=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from framework.errors import LabelError, LeakageError
-from framework.spec import TableSpec, Task, days, hours
+from framework.base.errors import LabelError, LeakageError
+from framework.declare.model import TableSpec, Task, days, hours
 from framework.training.probe import check_features, check_label_frame
 
 ROWS, ENTITIES = 600, 20

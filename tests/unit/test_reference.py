@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from framework.monitoring import reference as module
-from framework.monitoring.distance import psi
-from framework.monitoring.drift import measure_drift
-from framework.monitoring.histogram import Sketch
-from framework.monitoring.reference import FILE, load_reference, sketch_columns
-from framework.monitoring.tables import DRIFT
-from framework.spec import Feature, TableSpec
+from framework.declare.model import Feature, TableSpec
+from framework.monitoring.drift import reference as module
+from framework.monitoring.drift.distance import psi
+from framework.monitoring.drift.drift import COUNTED, measure_drift
+from framework.monitoring.drift.histogram import Sketch
+from framework.monitoring.drift.reference import FILE, load_reference, sketch_columns
+from framework.tables.declared import DRIFT
 from framework.training.sample import at_most
 from tests.audit.home import AS_OF, TABLE, open_home
 from tests.monitored import EVERY, LAST, QUIET, build_monitored, write_outcomes
@@ -114,7 +114,7 @@ def test_many_classes_and_many_labels_have_an_output_each(runtime):
 
 def test_what_narrows_the_scored_rows_narrows_the_reference(tmp_path):
     """Half of all rows are never asked about; they must not tell what is normal."""
-    from framework.scoring import BatchScorer
+    from framework.scoring.scorer import BatchScorer
     from tests.audit import home
 
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
@@ -136,7 +136,7 @@ def test_what_narrows_the_scored_rows_narrows_the_reference(tmp_path):
 
 
 def home_scorer(name):
-    from framework.scoring import BatchScorer
+    from framework.scoring.scorer import BatchScorer
 
     return type(f"{name}_scorer", (BatchScorer,), {"model": name, "__module__": __name__})
 
@@ -191,12 +191,12 @@ def test_rows_go_into_the_table_and_a_second_measure_changes_nothing(runtime):
     rows = measure_drift(runtime, "odd_jobs", served, LAST)
     assert {row["kind"] for row in rows} == {"feature", "prediction", "anomaly_rate"}
     assert DRIFT.merge(runtime, rows) == len(rows) == 4
-    runtime.counted.clear()
+    COUNTED.of(runtime).clear()
     assert DRIFT.merge(runtime, measure_drift(runtime, "odd_jobs", served, LAST)) == 0
 
 
 def test_a_table_is_read_once_for_all_models(runtime, monkeypatch):
-    runtime.counted.clear()
+    COUNTED.of(runtime).clear()
     read = []
     frame = runtime.tables.frame
     monkeypatch.setattr(runtime.tables, "frame", lambda name, **more: read.append(name) or frame(name, **more))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from framework.report import words
-from framework.report.card_facts import HeatMap, Line
-from framework.report.facts import Forecast, Point, Strip, Timeline
-from framework.report.figures import Figures
-from framework.report.svg import path, ticks
+from framework.ops.report import words
+from framework.ops.report.card_facts import HeatMap, Line
+from framework.ops.report.facts import Forecast, Point, Strip, Timeline
+from framework.ops.report.figures import Figures
+from framework.ops.report.svg import path, ticks
 
 DAY = date(2026, 3, 1)
 UNITS = ["", "share", "0/1", "seconds", "ms", "bytes", "list price"]

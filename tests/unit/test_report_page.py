@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 import mlflow
 import pytest
 
-from framework.errors import ConfigError
-from framework.monitoring import tables
-from framework.report.collect import collect
-from framework.report.page import render, write_report
-from framework.report.reading import newest_day
-from framework.results import Ledger, Status, UnitResult
-from framework.spec import Task
+from framework.base.errors import ConfigError
+from framework.core.results import Ledger, Status, UnitResult
+from framework.declare.model import Task
+from framework.ops.report.collect import collect
+from framework.ops.report.page import render, write_report
+from framework.ops.report.reading import newest_day
+from framework.tables import declared as tables
 from tests.browser.home import DAY, HOSTILE, PERSON, no_spark, open_home, predictions
 from tests.e2e.command import finish
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from framework.results import Ledger, Status, UnitResult
+from framework.core.results import Ledger, Status, UnitResult
 from framework.stores.local.tables import LocalTables
 
 NAME = "main.health.run_ledger"

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from framework.monitoring.retraining import open_requests, request, take
-from framework.monitoring.tables import DECISIONS, OUTCOMES, REQUESTS
-from framework.registry import Served
+from framework.core.versions import Served
+from framework.monitoring.outcomes.retraining import open_requests, request, take
+from framework.tables.declared import DECISIONS, OUTCOMES, REQUESTS
 from tests.unit.alerting import JOBS, day, runtime_in
 
 FACTS = {"as_of": day(0).isoformat(), "retrain_after_days": "30"}

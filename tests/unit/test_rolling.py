@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from framework.promotion.gate import objection
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.registry.gate import objection
 from framework.training import ClassificationTrainer, RegressionTrainer
 from framework.training.data import TrainingData
-from framework.training.record import Trained, _gate_figures
+from framework.training.record import _gate_figures
 from framework.training.rolling import backtest, every, origins, walk
 from framework.training.split import cut_at, split_by_time
+from framework.training.trained import Trained
 
 FIRST = pd.Timestamp("2026-01-01")
 SPEC = ModelSpec(

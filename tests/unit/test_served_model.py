@@ -19,9 +19,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier
 
-from framework.tracking import SERVED
 from framework.training.fitting import _calibrated
 from framework.training.served_model import ServedModel
+from framework.training.tracking import SERVED
 
 INPUTS = ["runs", "failure_rate", "seconds", "age"]
 CLASSES = ["small", "medium", "large"]

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from domains.gold.contract import TABLES
 from domains.gold.contract.jobs import RESULT_STATES
-from domains.gold.simulator import simulate
-from domains.gold.simulator.calendar import Calendar
-from domains.gold.simulator.job_runs import all_runs
-from domains.gold.simulator.slices import cut_runs
-from domains.gold.simulator.world import build_world
-from domains.gold.simulator.write import FAMILIES
-from framework.errors import ConfigError
+from domains.simulator import simulate
+from domains.simulator.calendar import Calendar
+from domains.simulator.job_runs import all_runs
+from domains.simulator.slices import cut_runs
+from domains.simulator.world import build_world
+from domains.simulator.write import FAMILIES
+from framework.base.errors import ConfigError
 
 LAST_DAY = date(2026, 10, 28)
 FIRST_DAY = date(2025, 10, 29)
@@ -319,6 +319,6 @@ def test_epoch_moves_the_world(tmp_path):
 
 
 def test_import_loads_no_engine():
-    code = "import sys, domains.gold.simulator; print([m for m in ('pyspark', 'pandas', 'mlflow') if m in sys.modules])"
+    code = "import sys, domains.simulator; print([m for m in ('pyspark', 'pandas', 'mlflow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.gold.simulator.calendar import DAY, Calendar
-from domains.gold.simulator.job_runs import SUCCEEDED, all_runs
-from domains.gold.simulator.people import BULK_READ, MASS_EXPORT, all_people, people_incidents, swapped_days
-from domains.gold.simulator.tables import TRUNCATION, all_tables, all_writes, rows_by_day, table_incidents
-from domains.gold.simulator.world import build_world
-from domains.gold.simulator.write import FAMILIES
+from domains.simulator.calendar import DAY, Calendar
+from domains.simulator.job_runs import SUCCEEDED, all_runs
+from domains.simulator.people import BULK_READ, MASS_EXPORT, all_people, people_incidents, swapped_days
+from domains.simulator.tables import TRUNCATION, all_tables, all_writes, rows_by_day, table_incidents
+from domains.simulator.world import build_world
+from domains.simulator.write import FAMILIES
 
 DECLARED = {table.name: table for table in TABLES}
 KEYS = ("table_catalog", "table_schema", "table_name")

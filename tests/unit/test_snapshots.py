@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from domains.gold.contract import TABLES as DECLARED
-from framework.snapshots import COLUMNS, TABLES, WithSnapshots, take_snapshot
+from framework.gold.snapshots import COLUMNS, TABLES, WithSnapshots, take_snapshot
 from framework.stores.local.tables import LocalTables
 
 DAY = date(2026, 3, 1)

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from framework.errors import SpecError
-from framework.formulas import daily, derived, lagged, mean, rate, total, zscore
-from framework.spec import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days, hours
+from framework.base.errors import SpecError
+from framework.declare.formulas import daily, derived, lagged, mean, rate, total, zscore
+from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days, hours
 
 
 def table(*columns, **changes):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from framework.spec import days, hours
+from framework.declare.model import days, hours
 from framework.training.split import NoSplit, Split, held_back_windows, split_by_time
 
 START = date(2025, 1, 1)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.gold.simulator.audit_events import ACTIONS
 from domains.gold.system.access import is_sensitive
 from domains.gold.system.jobs import RUNS
 from domains.gold.system.options import SystemOptions
@@ -17,8 +16,9 @@ from domains.gold.system.schemas import SYSTEM_TABLES, documented
 from domains.gold.system.source import SystemSource
 from domains.gold.system.view import write
 from domains.gold.system.views import system_views
-from framework.config import load_settings
-from framework.errors import ConfigError, MissingInputError, SpecError
+from domains.simulator.audit_events import ACTIONS
+from framework.base.errors import ConfigError, MissingInputError, SpecError
+from framework.core.config import load_settings
 
 DECLARED = {table.name: table for table in TABLES}
 VIEWS = {view.name: view for view in system_views(SystemOptions())}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training.verdict import judge
 
 CLASSES = [Task.BINARY, Task.MULTICLASS, Task.MULTILABEL]

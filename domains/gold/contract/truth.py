@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.gold.contract.columns import column
-from framework.gold import GoldTable
+from framework.declare.gold import GoldTable
 
 INCIDENT_TRUTH = GoldTable(
     name="incident_truth",

@@ -8,11 +8,11 @@ from domains.gold.contract import TABLES
 from domains.gold.system.options import SystemOptions
 from domains.gold.system.view import write
 from domains.gold.system.views import system_views
-from framework.catalog_source import first_line, open_table, quoted
-from framework.errors import GoldError, MissingInputError
-from framework.gold import GoldReader, GoldSource
-from framework.logging import get_logger
-from framework.table_spec import short_hash
+from framework.base.errors import GoldError, MissingInputError
+from framework.base.logging import get_logger
+from framework.declare.table import short_hash
+from framework.gold.catalog import first_line, open_table, quoted
+from framework.gold.view import GoldReader, GoldSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from domains.gold.system.view import SystemView, Written
-    from framework.gold import GoldTable
-    from framework.runtime import Runtime
+    from framework.core.services import Services
+    from framework.declare.gold import GoldTable
 
 PREFIX = "gold_"
 DECLARED = {table.name: table for table in TABLES}
@@ -45,7 +45,7 @@ class SystemSource(GoldSource):
     def __init__(self, catalog: str = "system") -> None:
         self._catalog = catalog
 
-    def open(self, runtime: Runtime, where: str) -> GoldReader:
+    def open(self, runtime: Services, where: str) -> GoldReader:
         """Deploy the views into the schema of our own tables, and open them.
 
         Raises:
@@ -96,7 +96,7 @@ class SystemReader(GoldReader):
         views: Full name of each deployed view, by gold table.
     """
 
-    def __init__(self, runtime: Runtime, views: Mapping[str, str]) -> None:
+    def __init__(self, runtime: Services, views: Mapping[str, str]) -> None:
         self._runtime = runtime
         self._views = views
 

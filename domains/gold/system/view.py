@@ -6,12 +6,12 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from framework.errors import MissingInputError, SpecError
+from framework.base.errors import MissingInputError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from framework.gold import GoldTable
+    from framework.declare.gold import GoldTable
 
     Known = Mapping[str, frozenset[str]]
     """Columns of the system tables that can be read, fields of structs with a dot, by ``schema.table``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from framework.errors import FeatureStoreError, HealthMonitorError
+from framework.base.errors import FeatureStoreError, HealthMonitorError
 from framework.stores.arrow import to_arrow, to_pandas
 from framework.stores.ddl import arrow_type, fields_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-    from framework.stores.port import FeatureLookup, Frame
+    from framework.core.ports import FeatureLookup, Frame
 
 ANSWER = "prediction"
 """The column in which the client returns what a model answers."""

@@ -6,9 +6,9 @@ import functools
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from framework.clock import Clock
-from framework.errors import RuntimeSetupError
-from framework.runtime import Runtime
+from framework.base.clock import Clock
+from framework.base.errors import RuntimeSetupError
+from framework.core.services import Services
 from framework.stores.arrow import to_arrow
 from framework.stores.databricks.staging import Staging
 from framework.stores.databricks.store import DatabricksFeatureStore
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from framework.config import Settings
-    from framework.plugins import Registry
-    from framework.registry import ModelRegistry
+    from framework.core.config import Settings
+    from framework.core.plugins import Registry
+    from framework.registry.versions import ModelRegistry
 
 
-def open_databricks(settings: Settings, plugins: Registry, clock: Clock | None = None) -> Runtime:
+def open_databricks(settings: Settings, plugins: Registry, clock: Clock | None = None) -> Services:
     """Open the workspace's runtime; nothing is asked of the workspace before something is needed.
 
     Args:
@@ -46,7 +46,7 @@ def assembled(
     spark: Callable[[], SparkSession],
     client: Callable[[], Any],
     registry: Callable[[Settings], ModelRegistry],
-) -> Runtime:
+) -> Services:
     """Put a runtime together from the three things that only a workspace has.
 
     Args:
@@ -64,7 +64,7 @@ def assembled(
     session = functools.cache(spark)
     staging = Staging(settings.schema_path, session, run_id, clock.now())
     tables = DatabricksTables(session, staging.stage)
-    return Runtime(
+    return Services(
         settings=settings,
         plugins=plugins,
         clock=clock,
@@ -110,7 +110,7 @@ def _client() -> Any:
 def _registry(settings: Settings) -> ModelRegistry:
     import mlflow
 
-    from framework.registry import ModelRegistry
+    from framework.registry.versions import ModelRegistry
 
     mlflow.set_tracking_uri("databricks")
     mlflow.set_registry_uri("databricks-uc")

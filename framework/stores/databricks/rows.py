@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from framework.errors import TableError, nearest
+from framework.base.errors import TableError, nearest
 from framework.stores.databricks.sql import column
 from framework.stores.ddl import arrow_type
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.errors import ConfigError
+from framework.base.errors import ConfigError
 
 
 def read_secret(scope: str, key: str, where: str) -> str:

@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from framework.core.keys import metadata_of, primary_key, timeseries_column
 from framework.stores.ddl import spark_name
-from framework.stores.keys import metadata_of, primary_key, timeseries_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from framework.logging import get_logger
+from framework.base.logging import get_logger
 from framework.stores.databricks import sql
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from framework.errors import FeatureStoreError
+from framework.base.errors import FeatureStoreError
+from framework.core.keys import primary_key
+from framework.core.ports import LoggedModel
+from framework.registry.models import example_optional, register
 from framework.stores.databricks import sql
 from framework.stores.databricks.native import NativeTrainingSet, fields, flat, native, refused
-from framework.stores.keys import primary_key
-from framework.stores.models import example_optional, register
-from framework.stores.port import LoggedModel
 from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+    from framework.core.ports import FeatureLookup, Frame, TrainingSet
     from framework.stores.databricks.tables import DatabricksTables
-    from framework.stores.port import FeatureLookup, Frame, TrainingSet
 
 
 class DatabricksFeatureStore:

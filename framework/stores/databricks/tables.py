@@ -8,7 +8,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from framework.errors import TableError, nearest
+from framework.base.errors import TableError, nearest
+from framework.core.keys import PRIMARY_KEY, TIMESERIES, metadata_of
 from framework.stores.arrow import to_arrow
 from framework.stores.databricks import sql
 from framework.stores.databricks.native import fields
@@ -16,7 +17,6 @@ from framework.stores.databricks.rows import Fresh, fresh_rows
 from framework.stores.databricks.staging import PREFIX
 from framework.stores.ddl import arrow_type
 from framework.stores.frames import is_spark
-from framework.stores.keys import PRIMARY_KEY, TIMESERIES, metadata_of
 from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame, View
+    from framework.core.ports import Frame, View
 
 Result = TypeVar("Result")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from framework.stores.models import example_optional
+from framework.registry.models import example_optional
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,7 +132,7 @@ def predicted(values: Any, fields: Sequence[pa.Field]) -> dict[str, object]:
     import numpy as np
     import pandas as pd
 
-    from framework.errors import ScoringError, nearest
+    from framework.base.errors import ScoringError, nearest
 
     names = [field.name for field in fields]
     if isinstance(values, pd.Series) or not isinstance(values, pd.DataFrame | dict):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from framework.errors import FeatureStoreError
+from framework.base.errors import FeatureStoreError
 from framework.stores.arrow import pc
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from framework.errors import FeatureStoreError, TableError, nearest
+from framework.base.errors import FeatureStoreError, TableError, nearest
+from framework.core.keys import TIMESERIES, metadata_of
 from framework.stores.arrow import normal_type, to_arrow
-from framework.stores.keys import TIMESERIES, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from framework.core.ports import FeatureLookup, Frame
     from framework.stores.local.feature_spec import SpecColumn
-    from framework.stores.port import FeatureLookup, Frame
 
 _LEVELS = 3
 _REFUSED_CATALOGS = frozenset({"hive_metastore", "spark_catalog"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from framework.errors import TableError, nearest
+from framework.base.errors import TableError, nearest
 from framework.stores.arrow import pc
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
-from framework.errors import TableError, nearest
+from framework.base.errors import TableError, nearest
+from framework.core.keys import PRIMARY_KEY, metadata_of
 from framework.stores.arrow import pc
-from framework.stores.keys import PRIMARY_KEY, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

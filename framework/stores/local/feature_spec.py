@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import yaml
 
-from framework.errors import FeatureStoreError
+from framework.base.errors import FeatureStoreError
 from framework.stores.ddl import arrow_type
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from framework.stores.port import FeatureLookup
+    from framework.core.ports import FeatureLookup
 
 FILE = "feature_spec.yaml"
 SERIALIZATION_VERSION = 11

@@ -15,7 +15,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framework.errors import RuntimeSetupError
+from framework.base.errors import RuntimeSetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framework.errors import RuntimeSetupError
+from framework.base.errors import RuntimeSetupError
 from framework.stores.local.java import Archive, Java, find_java, plan_archive
 
 if TYPE_CHECKING:

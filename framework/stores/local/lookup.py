@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from framework.errors import FeatureStoreError, nearest
+from framework.base.errors import FeatureStoreError, nearest
+from framework.core.keys import primary_key, timeseries_column
 from framework.stores.arrow import pc
 from framework.stores.ddl import spark_name
-from framework.stores.keys import primary_key, timeseries_column
 from framework.stores.local.asof import asof_indices
 from framework.stores.local.feature_spec import SpecColumn, lookups_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from framework.core.ports import FeatureLookup
     from framework.stores.local.feature_spec import FeatureSpec
     from framework.stores.local.tables import LocalTables
-    from framework.stores.port import FeatureLookup
 
 _KEPT_TABLES = 4
 

@@ -13,17 +13,17 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from framework.clock import Clock
-from framework.runtime import Runtime
+from framework.base.clock import Clock
+from framework.core.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.config import Settings
-    from framework.plugins import Registry
-    from framework.registry import ModelRegistry
+    from framework.core.config import Settings
+    from framework.core.plugins import Registry
+    from framework.registry.versions import ModelRegistry
     from framework.stores.local.jvm import Gateway
 
 MEMORY = "2g"
@@ -83,7 +83,7 @@ class LocalSpark:
         return SparkSession.builder.getOrCreate()
 
 
-def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None, *, engines: bool = True) -> Runtime:
+def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None, *, engines: bool = True) -> Services:
     """Open the embedded runtime below ``settings.home``; returns at once, the rest happens when needed.
 
     Args:
@@ -110,7 +110,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
         registry = _in_background(registry)
         threading.Thread(target=_import_learners, name="import-learners", daemon=True).start()
     tables = LocalTables(home / "tables", spark.session)
-    return Runtime(
+    return Services(
         settings=settings,
         plugins=plugins,
         clock=clock or Clock(),
@@ -174,7 +174,7 @@ def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
 
     import mlflow
 
-    from framework.registry import ModelRegistry
+    from framework.registry.versions import ModelRegistry
 
     # MLflow reports each table migration and each registered version at INFO; our own log says what matters.
     for name in ("mlflow", "alembic"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from framework.errors import RegistryError, ScoringError
+from framework.base.errors import RegistryError, ScoringError
 from framework.stores.arrow import column_of, to_arrow, to_pandas
 from framework.stores.ddl import fields_of
 from framework.stores.frames import is_spark
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from framework.core.ports import Frame
     from framework.stores.local.feature_spec import FeatureSpec
     from framework.stores.local.lookup import FeatureReader
-    from framework.stores.port import Frame
 
 _URI = re.compile(r"^models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))$")
 _KEPT_MODELS = 32

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from framework.errors import FeatureStoreError, TableError
+from framework.base.errors import FeatureStoreError, TableError
+from framework.core.keys import primary_key, timeseries_column
+from framework.core.ports import LoggedModel
+from framework.registry.models import register
 from framework.stores.arrow import to_arrow
 from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
-from framework.stores.keys import primary_key, timeseries_column
 from framework.stores.local import artifact
 from framework.stores.local.checks import (
     check_frame_columns,
@@ -23,8 +25,6 @@ from framework.stores.local.feature_spec import build
 from framework.stores.local.lookup import FeatureReader, spec_columns
 from framework.stores.local.scoring import Scorer
 from framework.stores.local.training_set import LocalTrainingSet
-from framework.stores.models import register
-from framework.stores.port import LoggedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+    from framework.core.ports import FeatureLookup, Frame, TrainingSet
     from framework.stores.local.feature_spec import SpecColumn
     from framework.stores.local.tables import LocalTables
-    from framework.stores.port import FeatureLookup, Frame, TrainingSet
 
 
 class LocalFeatureStore:

@@ -12,9 +12,9 @@ import pyarrow.dataset
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from framework.errors import TableError, nearest
+from framework.base.errors import TableError, nearest
+from framework.core.keys import metadata_of
 from framework.stores.arrow import to_arrow
-from framework.stores.keys import metadata_of
 from framework.stores.local.conditions import check_column, is_text, matching
 from framework.stores.local.delta import (
     align,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from framework.stores.port import Frame, View
+    from framework.core.ports import Frame, View
 
 __all__ = ["LocalTables", "open_delta"]
 
@@ -216,7 +216,7 @@ class LocalTables:
             self._persist(name, lambda: self._open(name).delete(holds(column, values)))
 
     def keep_view(self, name: str, view: View) -> None:
-        """Do nothing: a folder has no views, and ``framework.latest`` reads the same rows."""
+        """Do nothing: a folder has no views, and ``framework.scoring.current`` reads the same rows."""
 
     def _merge(self, name: str, table: pa.Table, keys: Sequence[str], unimportant: Sequence[str]) -> int:
         delta = self._open(name)

@@ -14,9 +14,9 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from framework.core.keys import metadata_of
 from framework.stores.arrow import to_arrow
 from framework.stores.ddl import arrow_type
-from framework.stores.keys import metadata_of
 from framework.stores.local.delta import holds, open_delta
 from framework.stores.spark_frames import to_spark
 

@@ -1,5 +1,0 @@
-"""A deterministic simulator of the gold layer: one small world, seen through all of its tables."""
-
-from domains.gold.simulator.write import simulate
-
-__all__ = ["simulate"]

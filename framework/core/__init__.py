@@ -1,0 +1,1 @@
+"""Settings, plugins, results, ports, and the services of a run."""

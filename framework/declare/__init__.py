@@ -1,0 +1,1 @@
+"""Frozen declarations: models, feature tables, gold tables, formulas, labels."""

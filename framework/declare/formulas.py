@@ -1,0 +1,179 @@
+"""The words in which feature columns are declared; each returns a :class:`Feature`.
+
+``{w}`` in the SQL is the trailing window of ``window`` days that includes the row's own day, and
+``{past}`` the window of the same length that ends the day before: a level uses the first, a
+comparison of today with the past uses the second (a z-score that contains today can never fire).
+``{then}`` is the one day exactly ``window`` days before, ``{peers}`` all entities' rows of the row's own day, and
+``{peers of workspace_id}`` those that share a key with it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from framework.declare.model import Feature
+
+
+def daily(
+    name: str,
+    sql: str,
+    *,
+    says: str,
+    unit: str = "",
+    empty: float | None = None,
+    needs: tuple[str, ...] = (),
+    hidden: bool = False,
+    type: str = "double",  # noqa: A002 - the word a table declaration uses
+) -> Feature:
+    """Declare an aggregate of one day's events, for example ``count(*)``.
+
+    Args:
+        name: Column name.
+        sql: Spark SQL aggregate over the event columns.
+        says: Meaning.
+        unit: Unit.
+        empty: Value on a day without events; counts use 0, means and rates ``None``.
+        needs: Gold columns that the value rests on.
+        hidden: True for a helper that the table does not hold.
+        type: Spark type; helpers may be arrays.
+
+    Returns:
+        The declaration.
+    """
+    return Feature(
+        name=name, sql=sql, says=says, unit=unit, stage="day", empty=empty, needs=needs, hidden=hidden, type=type
+    )
+
+
+def counted(
+    name: str, sql: str, *, says: str, unit: str = "", needs: tuple[str, ...] = (), hidden: bool = False
+) -> Feature:
+    """Declare a sum or count of one day's events that is 0 where there is none, and on a silent day."""
+    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs, hidden=hidden)
+
+
+def total(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
+    """Declare the sum of a daily column over trailing days."""
+    return _over(name, f"sum({of}) {{w}}", window, says, unit)
+
+
+def mean(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
+    """Declare the mean of a daily column over trailing days; NULL days do not count."""
+    return _over(name, f"avg({of}) {{w}}", window, says, unit)
+
+
+def rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
+    """Declare a ratio of two trailing sums; NULL where the whole is 0."""
+    return _over(name, f"sum({part}) {{w}} / nullif(sum({whole}) {{w}}, 0)", window, says, unit)
+
+
+def smoothed_rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
+    """Declare an add-one smoothed ratio of two trailing sums; 0.5 where nothing was seen."""
+    return _over(name, f"(sum({part}) {{w}} + 1) / (sum({whole}) {{w}} + 2)", window, says, unit)
+
+
+def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
+    """Declare a hidden daily array of event values, the raw material of quantiles."""
+    return daily(name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>")
+
+
+def sorted_values(name: str, of: str, *, window: timedelta) -> Feature:
+    """Declare a hidden array of all values in trailing days, in ascending order; sorted once for all quantiles."""
+    sql = f"sort_array(flatten(collect_list({of}) {{w}}))"
+    return derived(name, sql, window=window, says="values of the window", hidden=True, type="array<double>")
+
+
+def quantile(name: str, q: float, of: str, *, says: str, unit: str = "") -> Feature:
+    """Declare the nearest-rank quantile of a sorted array.
+
+    Args:
+        name: Column name.
+        q: The quantile, in (0, 1].
+        of: A hidden column of sorted values (see :func:`sorted_values`).
+        says: Meaning.
+        unit: Unit.
+
+    Returns:
+        The declaration; NULL where there is no value.
+    """
+    return derived(name, nearest_rank(of, q), says=says, unit=unit)
+
+
+def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
+    """Declare today's value against mean and deviation of the days before it.
+
+    NULL where fewer than three past days have a value, or they do not vary.
+    """
+    sql = (
+        f"CASE WHEN count({of}) {{past}} >= 3 THEN "
+        f"({of} - avg({of}) {{past}}) / nullif(stddev_samp({of}) {{past}}, 0) END"
+    )
+    return _over(name, sql, window, says, "standard deviations")
+
+
+def days_since(name: str, flag: str, *, window: timedelta, says: str) -> Feature:
+    """Declare the days since a daily column was last above 0; NULL if not within the window."""
+    return _over(name, f"__day - max(CASE WHEN {flag} > 0 THEN __day END) {{w}}", window, says, "days")
+
+
+def lagged(name: str, of: str, *, by: timedelta, says: str, unit: str = "", hidden: bool = False) -> Feature:
+    """Declare a column's value exactly some days ago; NULL if the entity had no row then."""
+    return Feature(name=name, sql=f"max({of}) {{then}}", says=says, unit=unit, window=by.days, hidden=hidden)
+
+
+def recent(sql: str, of: str) -> str:
+    """Return SQL for an aggregate over the events before the row, within its window.
+
+    The window's ends are two growing histories and their difference, so the cost is linear in the events;
+    exact for whole numbers.
+
+    Args:
+        sql: ``sum`` or ``count``.
+        of: What to aggregate.
+    """
+    return f"(coalesce({sql}({of}) {{past}}, 0) - coalesce({sql}({of}) {{then}}, 0))"
+
+
+def derived(
+    name: str,
+    sql: str,
+    *,
+    says: str,
+    unit: str = "",
+    window: timedelta = timedelta(0),
+    needs: tuple[str, ...] = (),
+    hidden: bool = False,
+    type: str = "double",  # noqa: A002 - the word a table declaration uses
+) -> Feature:
+    """Declare a column computed from other columns, with ``{w}`` and ``{past}`` at hand."""
+    return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type)
+
+
+def of_date(name: str, sql: str, *, says: str, unit: str = "") -> Feature:
+    """Declare a column that the row's date alone gives."""
+    return Feature(name=name, sql=sql, says=says, unit=unit, calendar=True)
+
+
+def calendar(time: str) -> tuple[Feature, ...]:
+    """Declare the weekday of the row's day as two smooth columns and a weekend flag."""
+    angle = f"2 * pi() * weekday({time}) / 7"
+    weekend = f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END"
+    return (
+        of_date("weekday_sin", f"sin({angle})", says="weekday on a circle, sine (Monday = 0)"),
+        of_date("weekday_cos", f"cos({angle})", says="weekday on a circle, cosine (Monday = 1)"),
+        of_date("is_weekend", weekend, says="1 on Saturday and Sunday", unit="0/1"),
+    )
+
+
+def nearest_rank(array: str, q: float) -> str:
+    """Return SQL for the nearest-rank quantile ``q`` of an ascending array; NULL if it is empty."""
+    return f"try_element_at({array}, cast(greatest(ceil({q} * size({array})), 1) AS int))"
+
+
+def last_of(array: str, number: int) -> str:
+    """Return SQL for the last elements of an array, at most ``number`` of them."""
+    return f"slice({array}, greatest(size({array}) - {number - 1}, 1), {number})"
+
+
+def _over(name: str, sql: str, window: timedelta, says: str, unit: str) -> Feature:
+    return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days)

@@ -1,0 +1,192 @@
+"""Frozen declarations: columns and feature tables (of :mod:`framework.declare.table`), and models.
+
+A declaration is data. The base classes, the catalogue, the model cards, the leakage probe and the
+tests all read it, so each fact stands once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from enum import StrEnum
+
+from framework.base.errors import SpecError, nearest
+from framework.declare.table import NAME, Feature, TableSpec, short_hash
+
+__all__ = [
+    "Algorithm",
+    "Feature",
+    "FromFeature",
+    "GroupPrior",
+    "Lookup",
+    "ModelSpec",
+    "TableSpec",
+    "Task",
+    "days",
+    "hours",
+    "short_hash",
+]
+
+
+def days(count: float) -> timedelta:
+    """Return a span of days."""
+    return timedelta(days=count)
+
+
+def hours(count: float) -> timedelta:
+    """Return a span of hours."""
+    return timedelta(hours=count)
+
+
+class Task(StrEnum):
+    """What a model answers; decides label type, metrics and output columns."""
+
+    ANOMALY = "anomaly"
+    REGRESSION = "regression"
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
+
+
+class Algorithm(StrEnum):
+    """The algorithm families, in the words of the model catalogue."""
+
+    ISOLATION_FOREST = "IsolationForest"
+    GRADIENT_BOOSTING = "GradientBoosting"
+    XGBOOST = "XGBoost"
+    RANDOM_FOREST = "RandomForest"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Lookup:
+    """Which feature table, and which of its columns, a model looks up.
+
+    Args:
+        table: Feature table by name, of any domain.
+        columns: Feature names; empty means every column that the table declares.
+    """
+
+    table: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FromFeature:
+    """A baseline that one feature column (or one per label) already answers.
+
+    Args:
+        columns: Feature columns, one per label; they must be among the model's inputs.
+    """
+
+    columns: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GroupPrior:
+    """A baseline that answers the training prior of a group, shrunk to the global prior.
+
+    Args:
+        by: Keys, or feature columns among the inputs, that form the group.
+        strength: Rows at which group and global prior weigh the same.
+    """
+
+    by: tuple[str, ...]
+    strength: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSpec:
+    """A model: the question it answers and everything generic about it.
+
+    Args:
+        name: Registered name without catalog and schema.
+        use_case: Stem of the prediction table ``{use_case}_predictions``.
+        question: The question in one sentence.
+        action: What the operator does with the answer.
+        label_says: What the label is, in one sentence (for anomalies: how it is judged).
+        unit: Unit of prediction, for example ``workspace-job-day``.
+        algorithm: Algorithm family.
+        lookups: Feature lookups; the first one's table fixes keys and time of the model.
+        horizon: How far into the future the label looks.
+        labels: Label column names; several only for multi-label models.
+        baseline: What the model must beat.
+        needs: Gold columns without which there is no label.
+        required: Features without which the model is skipped.
+        calibrate: Days kept for calibration and thresholds.
+        test: Days held back for the test.
+        alert_budget: Expected alerts per workspace and day (anomaly models).
+        quantiles: Extra quantiles that a regression predicts.
+        classes: Class names of a multi-class model, in the order of their codes. Without them the label is
+            text, its classes are those of the training rows, and any other counts as an error.
+        confidence: Share of given answers that should be right; a multi-class model abstains below the
+            probability at which its calibration rows reached it. 0 always answers.
+        promote_above: What the lower 90 % bound of a version's skill must be above before it serves as champion.
+        alert_on: Answers that a person should hear of: classes, labels, ``low`` or ``high`` of a regression (the
+            whole interval lies beyond the usual range of the training's labels). ``None`` takes what the task
+            suggests, and ``()`` never alerts.
+    """
+
+    name: str
+    use_case: str
+    question: str
+    action: str
+    label_says: str
+    unit: str
+    algorithm: Algorithm
+    lookups: tuple[Lookup, ...]
+    horizon: timedelta
+    labels: tuple[str, ...] = ("label",)
+    baseline: FromFeature | GroupPrior
+    needs: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    calibrate: timedelta = timedelta(days=21)
+    test: timedelta = timedelta(days=21)
+    alert_budget: float = 5.0
+    quantiles: tuple[float, ...] = (0.1, 0.9)
+    classes: tuple[str, ...] = ()
+    confidence: float = 0.0
+    promote_above: float = 0.02
+    # Not in the hash of the declaration: who is told of an answer changes no training.
+    alert_on: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that no training could use."""
+        if not self.lookups:
+            raise SpecError(what="no lookups", where=self.name, fix="name a feature table")
+        if self.horizon <= timedelta(0):
+            raise SpecError(what="the horizon is not positive", where=self.name, fix="use days(n), n > 0")
+        for name in (self.name, self.use_case, *self.labels):
+            if not NAME.match(name):
+                raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
+
+    def alarming(self, task: Task) -> tuple[str, ...]:
+        """Return the answers that raise an alert; none where the declaration and the task name none.
+
+        Raises:
+            SpecError: If the declaration names an answer that a model of this task cannot give.
+        """
+        known = {
+            Task.ANOMALY: ("1",),
+            Task.BINARY: ("0", "1"),
+            Task.MULTICLASS: self.classes,
+            Task.MULTILABEL: self.labels,
+            Task.REGRESSION: ("low", "high"),
+        }[task]
+        if self.alert_on is None:
+            return {Task.ANOMALY: ("1",), Task.BINARY: ("1",), Task.MULTILABEL: self.labels}.get(task, ())
+        open_classes = task is Task.MULTICLASS and not known  # the training names them
+        for word in self.alert_on:
+            if word not in known and not open_classes:
+                raise SpecError(
+                    what=f"'{word}' in alert_on is no answer of the model", where=self.name, fix=nearest(word, known)
+                )
+        return self.alert_on
+
+    @property
+    def quantile_columns(self) -> tuple[str, ...]:
+        """Prediction columns that hold the quantiles of a regression."""
+        return tuple(f"prediction_p{round(q * 100)}" for q in self.quantiles)
+
+    def spec_hash(self) -> str:
+        """Return a short hash of the whole declaration."""
+        return short_hash([repr(self)])

@@ -1,0 +1,1 @@
+"""FeatureBuilder and the calendar windows."""

@@ -1,0 +1,112 @@
+"""Calendar-day windows over Spark: from events to one dense row per entity and day.
+
+A row of day ``t`` uses events of days ``<= t`` only, and whether it exists depends on such events
+only: an entity has a row on ``t`` if it had an event within the ``idle_days`` before, or on ``t``.
+So a day's row never changes when later days arrive.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from pyspark.sql import DataFrame
+
+    from framework.declare.model import Feature, TableSpec
+
+DAY = "day"
+PEERS_OF = re.compile(r"\{peers of ([a-z_, ]+)\}")
+
+
+def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
+    """Aggregate events to one row per entity and day.
+
+    Args:
+        events: One row per event: the table's keys, ``day`` (DATE) and measure columns.
+        table: Whose ``day`` stage formulas to apply.
+
+    Returns:
+        Keys, ``day``, and one column per daily formula.
+    """
+    from pyspark.sql import functions as F
+
+    measures = [F.expr(_typed(c, c.sql)) for c in table.columns if c.stage == "day"]
+    return events.groupBy(*table.keys, DAY).agg(*measures)
+
+
+def dense_days(measures: DataFrame, table: TableSpec, last_day: date, idle_days: int) -> DataFrame:
+    """Fill the calendar: each day with events also stands for the silent days after it.
+
+    Args:
+        measures: One row per entity and day with events, from :func:`daily_measures`.
+        table: Says what each measure is on a silent day.
+        last_day: No row is made after this day.
+        idle_days: How many silent days an entity keeps its row.
+
+    Returns:
+        The measures with the silent days added.
+    """
+    from pyspark.sql import functions as F
+
+    keys = ", ".join(table.keys)
+    following = F.expr(f"lead({DAY}) OVER (PARTITION BY {keys} ORDER BY {DAY})")
+    until = F.least(F.date_add(DAY, idle_days), F.coalesce(F.date_sub(following, 1), F.lit(last_day)), F.lit(last_day))
+    spread = measures.withColumn("__until", until).where(f"__until >= {DAY}")
+    spread = spread.selectExpr("*", f"posexplode(sequence({DAY}, __until)) AS (__silent, __filled)")
+    filled = []
+    for c in (c for c in table.columns if c.stage == "day"):
+        empty = "NULL" if c.empty is None else c.empty
+        filled.append(f"CAST(CASE WHEN __silent = 0 THEN {c.name} ELSE {empty} END AS {c.type}) AS {c.name}")
+    return spread.selectExpr(*table.keys, f"__filled AS {DAY}", *filled)
+
+
+def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], order: str, over: str) -> DataFrame:
+    """Add all ``row`` stage columns, layer by layer.
+
+    Args:
+        frame: Rows with keys, the time key and the daily columns.
+        table: The declaration.
+        entity: Columns that windows are partitioned by.
+        order: Column to order windows by.
+        over: ``days`` for calendar windows over the integer ``__day``; ``events`` for a history ordered by a
+            timestamp, where ``{past}`` is everything before the row and ``{then}`` what is older than the window;
+            such rows have no ``{peers}``.
+
+    Returns:
+        The frame with every declared column, hidden ones included.
+    """
+    for layer in table.layers():
+        added = [c for c in layer if c.stage == "row"]
+        if added:
+            frame = frame.selectExpr("*", *(_typed(c, _sql(c, entity, order, over)) for c in added))
+    return frame
+
+
+def _typed(column: Feature, sql: str) -> str:
+    """Return one SQL text per column: each function call from Python would be a message to the JVM."""
+    return f"CAST({sql} AS {column.type}) AS {column.name}"
+
+
+def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
+    """Put the window clauses into a formula."""
+    start = f"OVER (PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN "
+    if over == "days":
+        level = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
+        past = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
+        then = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
+        peers = f"OVER (PARTITION BY {order})"
+    else:
+        # Both grow from the first event on, so Spark extends them row by row; a frame that slides over a busy
+        # job's events would be computed anew for each of them.
+        past = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
+        then = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
+        level, peers = past, ""
+    clauses = {"{w}": level, "{past}": past, "{then}": then, "{peers}": peers}
+    sql = PEERS_OF.sub(rf"OVER (PARTITION BY {order}, \1)", column.sql) if over == "days" else column.sql
+    for word, clause in clauses.items():
+        sql = sql.replace(word, clause)
+    return sql

@@ -1,0 +1,145 @@
+"""Profiles of gold tables, and the quarantine of rows that break the contract.
+
+A bad row is never dropped silently: the view leaves it out, and it is written here with its reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from framework.declare.labels import KNOWN_AT
+from framework.gold.validation import REASON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from framework.core.services import Services
+    from framework.gold.view import GoldView
+
+QUARANTINE = "quarantine"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """What one pass over a gold table found.
+
+    Args:
+        table: Table name.
+        present: False if the gold layer lacks the table.
+        rows: Rows in the range.
+        filled: Rows with a value, per column.
+        bad: Rows per quarantine reason.
+        unknown: Values outside a column's closed set, per column.
+    """
+
+    table: str
+    present: bool
+    rows: int = 0
+    filled: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    bad: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def missing(self, column: str) -> str | None:
+        """Return why a column cannot be used, or ``None`` if it can."""
+        if not self.present:
+            return f"gold table {self.table} is absent"
+        if self.rows and not self.filled.get(column):
+            return f"{self.table}.{column} is NULL throughout"
+        return None
+
+
+class Profiler:
+    """Profiles gold tables, each once.
+
+    Args:
+        gold: The view to profile.
+    """
+
+    def __init__(self, gold: GoldView) -> None:
+        self._gold = gold
+        self._found: dict[str, Profile] = {}
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile of a table; the first call costs one pass over it."""
+        if name not in self._found:
+            self._found[name] = _profile(self._gold, name)
+        return self._found[name]
+
+    def why_missing(self, needs: Sequence[str]) -> str | None:
+        """Return the first reason why one of ``table.column`` needs is not there."""
+        for need in needs:
+            table, _, column = need.partition(".")
+            reason = self.profile(table).missing(column)
+            if reason:
+                return reason
+        return None
+
+
+def _profile(gold: GoldView, name: str) -> Profile:
+    from pyspark.sql import functions as F
+
+    table, frame = gold.declared(name), gold.flagged(name)
+    if frame is None:
+        return Profile(name, present=False)
+    closed = [c for c in table.columns if c.values]
+    # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
+    groups = (
+        frame.groupBy(REASON)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            *(F.count(c).alias(f"n_{c}") for c in table.names),
+            *(
+                F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(
+                    f"u_{c.name}"
+                )
+                for c in closed
+            ),
+        )
+        .collect()
+    )
+    good = next((g for g in groups if g[REASON] is None), None)
+    return Profile(
+        table=name,
+        present=True,
+        rows=good["rows"] if good else 0,
+        filled={c: good[f"n_{c}"] for c in table.names} if good else {},
+        bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},
+        unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
+    )
+
+
+def quarantine(runtime: Services, gold: GoldView, profile: Profile) -> int:
+    """Write a profiled table's bad rows to the quarantine table.
+
+    Args:
+        runtime: The runtime.
+        gold: The view that was profiled.
+        profile: Its profile; tables without bad rows cost nothing.
+
+    Returns:
+        Rows that are new in quarantine; the same rows again are not.
+    """
+    from pyspark.sql import functions as F
+
+    if not profile.bad:
+        return 0
+    table = gold.declared(profile.table)
+    frame = gold.flagged(profile.table)
+    if frame is None:
+        return 0
+    content = F.to_json(F.struct(*(F.col(c.name).cast("string").alias(c.name) for c in table.columns)))
+    rows = (
+        frame.where(f"{REASON} IS NOT NULL")
+        .select(F.lit(profile.table).alias("table_name"), F.col(REASON).alias("reason"), content.alias("row"), KNOWN_AT)
+        .withColumn("row_hash", F.sha2("row", 256))
+        # Exact copies of a row are one entry with a count.
+        .groupBy("table_name", "reason", "row_hash", "row")
+        .agg(F.min(KNOWN_AT).alias(KNOWN_AT), F.count(F.lit(1)).alias("copies"))
+    )
+    return runtime.tables.merge(
+        runtime.feature_table(QUARANTINE),
+        runtime.collect(rows),
+        keys=["table_name", "reason", "row_hash"],
+        description="Gold rows that break the contract, with the reason; features and labels do not see them.",
+    )

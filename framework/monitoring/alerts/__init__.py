@@ -1,0 +1,1 @@
+"""Alerts: rules, rows, messages, sinks, deliveries, verdicts."""

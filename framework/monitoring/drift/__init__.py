@@ -1,0 +1,1 @@
+"""Drift: references, sketches, counting, and what is usual."""

@@ -1,0 +1,1 @@
+"""Copies of validated versions in another catalog."""

@@ -1,1 +1,0 @@
-"""Promotion of validated versions from one catalog into another."""

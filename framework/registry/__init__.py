@@ -1,0 +1,1 @@
+"""Registered versions, their aliases, and the gate that decides on them."""

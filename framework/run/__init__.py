@@ -1,0 +1,1 @@
+"""Stages of a run, replay, backtest, opening and launching, the summary table."""

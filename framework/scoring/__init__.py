@@ -1,0 +1,1 @@
+"""BatchScorer and the predictions to act on."""

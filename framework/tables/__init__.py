@@ -1,0 +1,1 @@
+"""Every table that the system itself writes, declared once."""
