@@ -1,6 +1,6 @@
 """Contract checks for whoever subclasses a base: run them over your own classes, as this project does.
 
-    from framework.plugins import discover
+    from framework.core.plugins import discover
     from framework.testing import check_builder_on_empty_gold, check_trainer
 
     plugins = discover(strict=True)

@@ -148,6 +148,7 @@ def write_gold() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def open_runtime(spark: SparkSession) -> Callable[..., Runtime]:
     """Open an embedded runtime at a fixed time, below any folder; see :func:`make_runtime`."""
+    from framework.run.opening import with_monitor
     from framework.stores.local import opening
 
     def make(gold: Path | str, home: Path, plugins: Any = None, **options: Any) -> Runtime:
@@ -157,7 +158,7 @@ def open_runtime(spark: SparkSession) -> Callable[..., Runtime]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(opening, "_in_background", lambda make: make)
             patch.setattr(opening, "_import_learners", lambda: None)
-            return opening.open_local(settings, plugins or discover(strict=True), Clock(NOW))
+            return with_monitor(opening.open_local(settings, plugins or discover(strict=True), Clock(NOW)))
 
     return make
 

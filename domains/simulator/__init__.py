@@ -1,5 +1,1 @@
 """A deterministic simulator of the gold layer: one small world, seen through all of its tables."""
-
-from domains.simulator.write import simulate
-
-__all__ = ["simulate"]

@@ -36,7 +36,7 @@ class SimulatedSource(GoldSource):
         folder = Path(settings.home) / "gold" / f"seed{settings.seed}_scale{settings.scale:g}_{last.isoformat()}"
         done = folder / "done.json"
         if not done.exists():
-            from domains.simulator import simulate
+            from domains.simulator.write import simulate
 
             # A folder without its mark is what a killed run left: it is made anew.
             shutil.rmtree(folder, ignore_errors=True)

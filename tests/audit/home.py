@@ -19,12 +19,13 @@ from framework.base.logging import configure
 from framework.core.config import Settings
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status
+from framework.core.services import Services
 from framework.declare.gold import GoldColumn, GoldTable
 from framework.declare.model import Algorithm, Feature, FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.features.builder import FeatureBuilder, arrow_schema
-from framework.gold.runtime import Runtime
 from framework.gold.view import GoldReader, GoldSource
 from framework.registry.versions import ModelRegistry
+from framework.run.opening import with_monitor
 from framework.run.pipeline import Pipeline
 from framework.scoring.scorer import BatchScorer
 from framework.stores.arrow import to_arrow
@@ -35,6 +36,8 @@ from framework.training.assemble import AUDITED
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from framework.gold.runtime import Runtime
 
 AS_OF = date(2026, 10, 27)
 DAYS, JOBS = 130, 12
@@ -214,7 +217,7 @@ def open_home(
     values = {"gold": "toy", "home": home, "as_of": AS_OF, "domains": ("toys",), "catalog": catalog} | more_values
     tables = LocalTables(home / "tables", no_spark)
     settings = Settings.parse(values, "test")
-    runtime = Runtime(
+    services = Services(
         settings=settings,
         plugins=discover(strict=True, extra={"toys": Toys(*more, features=features)}),
         clock=Clock(datetime(2026, 10, 28, 6, tzinfo=UTC) + timedelta(seconds=next(OPENED))),
@@ -228,6 +231,7 @@ def open_home(
         keep=no_spark,
         run_id=run_id,
     )
+    runtime = with_monitor(services)
     runtime.__dict__["spark"] = None  # views of gold are made, and nothing is read through them
     AUDITED.of(runtime)["toy_features"] = AS_OF  # the audit of formulas would build them anew
     return runtime

@@ -46,8 +46,7 @@ def forecasts(runtime, name="job_seconds_predictions"):
 def test_the_copy_scores_on_the_features_of_its_own_catalog(both):
     (found,) = to_prod(both, "job_seconds")
     assert (found.outcome, found.source, found.target, found.alias) == (Outcome.COPIED, 1, 1, "champion"), found.reason
-    prod = open_home(both, catalog=PROD, run_id="prod1")
-    prod.settings = prod.settings.model_copy(update={"models": ("job_seconds",)})
+    prod = open_home(both, catalog=PROD, run_id="prod1", models=("job_seconds",))
     (result,) = Pipeline(prod).run(("score",))
     assert (result.status, result.scored_with) == (Status.DONE, "models:/prod.health_monitor.job_seconds/1")
     raw = mlflow.pyfunc.load_model(
@@ -118,8 +117,7 @@ def test_only_the_table_names_change_in_the_artefact(both):
 
 def test_the_audit_of_the_target_finds_the_promoted_models_in_order(both):
     to_prod(both, "late_jobs", "job_seconds")
-    prod = open_home(both, catalog=PROD, run_id="prod1")
-    prod.settings = prod.settings.model_copy(update={"models": ("late_jobs", "job_seconds")})
+    prod = open_home(both, catalog=PROD, run_id="prod1", models=("late_jobs", "job_seconds"))
     configure(console=False)
     assert [r.status for r in Pipeline(prod).run(("score",))] == [Status.DONE] * 2
     structlog.reset_defaults()

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from domains.reliability.trainers import JobDurationForecaster
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.clock import midnight
 from framework.core.config import Settings
 from framework.core.plugins import discover

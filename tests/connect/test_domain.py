@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.core.plugins import discover
 from framework.core.results import Status
 from framework.run.pipeline import Pipeline

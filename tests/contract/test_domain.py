@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.clock import Clock
 from framework.core.config import Settings
 from framework.core.plugins import discover
@@ -63,6 +63,7 @@ def runs(
 def workspace(gold: Path, home: Path, spark: SparkSession) -> Iterator[Runtime]:
     """Open the production runtime over the stand-in."""
     from framework.registry.versions import ModelRegistry
+    from framework.run.opening import with_monitor
     from framework.stores.databricks.opening import assembled
     from tests.contract.standin.catalog import UnityCatalog
     from tests.contract.standin.client import connected
@@ -81,7 +82,9 @@ def workspace(gold: Path, home: Path, spark: SparkSession) -> Iterator[Runtime]:
 
     session: Any = StandinSession(spark, catalog)
     with connected(catalog) as client:
-        yield assembled(settings, PLUGINS, Clock(NOW), spark=lambda: session, client=lambda: client, registry=registry)
+        clock = Clock(NOW)
+        opened = assembled(settings, PLUGINS, clock, spark=lambda: session, client=lambda: client, registry=registry)
+        yield with_monitor(opened)
 
 
 def finish(runtime: Runtime) -> Finished:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from tests.e2e.command import AS_OF, Finished, arguments, finish
 
 if TYPE_CHECKING:

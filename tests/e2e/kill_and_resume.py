@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from tests.e2e.command import AS_OF, arguments, differences, finish, kill_after, moments
 
 

@@ -14,7 +14,7 @@ ABSENT = ("pyspark", "mlflow", "databricks", "sklearn", "xgboost", "deltalake", 
 CHECK = f"""
 import importlib.util
 assert not [name for name in {ABSENT} if importlib.util.find_spec(name)], "the environment is not bare"
-import framework, framework.clock, framework.errors, framework.spec
+import framework, framework.base.clock, framework.base.errors, framework.declare.model
 assert "site-packages" in framework.__file__
 import domains
 """

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.core.plugins import discover
 from framework.declare.gold import Days
 from framework.testing import check_builder_on_empty_gold, check_labels_on_empty_gold

@@ -12,7 +12,7 @@ import pytest
 
 from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.run_features import ReliabilityRunFeatures
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.errors import LeakageError
 from framework.declare.formulas import daily, derived, total
 from framework.declare.gold import Days

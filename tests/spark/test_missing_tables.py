@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.core.results import Status
 from framework.run.pipeline import Pipeline
 

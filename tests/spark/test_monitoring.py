@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, mean_absolute_error
 
 from domains.reliability.trainers import JOBS, PipelineHealthScorer
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.clock import midnight
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status

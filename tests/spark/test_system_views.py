@@ -17,7 +17,7 @@ from domains.gold.runs import fold
 from domains.gold.system.options import SystemOptions
 from domains.gold.system.source import SystemSource
 from domains.gold.system.views import system_views
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.errors import GoldError, MissingInputError
 from framework.declare.gold import Days
 from framework.gold.snapshots import COLUMNS, take_snapshot

@@ -10,7 +10,7 @@ import pytest
 
 from domains.performance.trainers import PerformanceRegressionDetector
 from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
-from domains.simulator import simulate
+from domains.simulator.write import simulate
 from framework.base.errors import LabelError, LeakageError
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status

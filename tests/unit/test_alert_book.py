@@ -17,6 +17,7 @@ from framework.monitoring.alerts import verdicts
 from framework.monitoring.alerts.alerts import raise_alerts
 from framework.monitoring.alerts.book import stretches
 from framework.tables.declared import ALERTS, DELIVERIES
+from framework.tables.verdicts import precision_by_verdict, verdict_events
 from framework.training.contract import Contract
 from tests.unit.alerting import (
     ACCOUNTS,
@@ -310,8 +311,8 @@ def test_the_predictions_of_every_task_are_read(tmp_path, monkeypatch, model):
 def test_verdicts_become_events_day_by_day_and_a_share(tmp_path):
     runtime = runtime_in(tmp_path, contract=CONTRACTS[Task.ANOMALY])
     grain = runtime.plugins.table("security_features")
-    assert verdicts.precision_by_verdict(runtime, ACCOUNTS) is None
-    empty = verdicts.verdict_events(runtime, ACCOUNTS, grain)
+    assert precision_by_verdict(runtime, ACCOUNTS) is None
+    empty = verdict_events(runtime, ACCOUNTS, grain)
     assert [*empty.columns, len(empty)] == ["user_id", "event_date", "is_event", 0]
     for at in range(2):
         rows = [account(user, on=at, score=0.99) for user in ("ann@example.org", "bob@example.org", "eve@example.org")]
@@ -320,19 +321,19 @@ def test_verdicts_become_events_day_by_day_and_a_share(tmp_path):
     ann, bob, _ = alerts_in(runtime)
     verdicts.close(runtime, ann["alert_id"], "real", by="soc")
     verdicts.close(runtime, bob["alert_id"][:6], "noise")
-    found = verdicts.verdict_events(runtime, ACCOUNTS, grain)
+    found = verdict_events(runtime, ACCOUNTS, grain)
     assert found.to_numpy().tolist() == [
         [user, day(at), event] for user, event in (("ann@example.org", 1), ("bob@example.org", 0)) for at in range(2)
     ]
-    assert verdicts.precision_by_verdict(runtime, ACCOUNTS) == 0.5
+    assert precision_by_verdict(runtime, ACCOUNTS) == 0.5
     verdicts.close(runtime, bob["alert_id"], "real")  # a person may think again
-    assert verdicts.precision_by_verdict(runtime, ACCOUNTS) == 1.0
-    assert verdicts.precision_by_verdict(runtime, JOBS) is None
+    assert precision_by_verdict(runtime, ACCOUNTS) == 1.0
+    assert precision_by_verdict(runtime, JOBS) is None
 
 
 def test_single_events_have_no_days_to_judge(runtime):
     grain = runtime.plugins.table("reliability_run_features")
-    assert len(verdicts.verdict_events(runtime, "retry_success_predictor", grain)) == 0
+    assert len(verdict_events(runtime, "retry_success_predictor", grain)) == 0
 
 
 def test_mistakes_of_a_person_are_one_sentence(runtime):

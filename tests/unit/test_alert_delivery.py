@@ -324,7 +324,8 @@ def test_a_plugins_sink_gets_masked_messages_and_its_errors_are_not_quoted(tmp_p
 
     sink = Strange()
     runtime = runtime_in(tmp_path, contract=CONTRACTS[Task.ANOMALY])
-    runtime.plugins = dataclasses.replace(runtime.plugins, sinks={"pager": Offer("strange", sink)})
+    plugins = dataclasses.replace(runtime.plugins, sinks={"pager": Offer("strange", sink)})
+    runtime = dataclasses.replace(runtime, plugins=plugins)
     predict(runtime, ACCOUNTS, [account(EMAIL, on=0, score=0.99)])
     raise_alerts(runtime, ACCOUNTS, day(0))
     (result,) = send_alerts(runtime)
@@ -333,8 +334,7 @@ def test_a_plugins_sink_gets_masked_messages_and_its_errors_are_not_quoted(tmp_p
     sink.broken = False
     send_alerts(runtime)
     assert [one.entity for one in sink.got] == ['{"user_id": "a***@corp.example.org"}']
-    clash = runtime_in(tmp_path, alert_sinks={"pager": {"kind": "file"}})
-    clash.plugins = runtime.plugins
+    clash = dataclasses.replace(runtime_in(tmp_path, alert_sinks={"pager": {"kind": "file"}}), plugins=plugins)
     with pytest.raises(ConfigError, match="'strange' offers a sink 'pager' already"):
         send_alerts(clash)
 

@@ -22,6 +22,7 @@ from framework.ops.cli import app
 from framework.registry.models import packed
 from framework.registry.versions import ModelRegistry
 from framework.tables.declared import ALERTS, DELIVERIES, DRIFT, PERFORMANCE, SERVING
+from framework.tables.verdicts import precision_by_verdict
 from framework.training.contract import Contract
 from tests.unit.alerting import JOBS, NOW, alerts_in, day, job, predict, runtime_in
 
@@ -265,7 +266,7 @@ def test_a_person_lists_acknowledges_and_closes(home):
     assert second in call(home, "list", "--state", "all").stdout
     states = {row["alert_id"]: (row["state"], row["verdict"], row["closed_by"]) for row in alerts_in(home)}
     assert states == {first: ("acknowledged", None, None), second: ("resolved", "noise", "on call")}
-    assert verdicts.precision_by_verdict(home, JOBS) == 0.0
+    assert precision_by_verdict(home, JOBS) == 0.0
 
 
 @pytest.mark.parametrize(

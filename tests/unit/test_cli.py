@@ -144,7 +144,7 @@ def test_a_broken_plugin_is_named_with_its_own_words_and_the_others_are_listed(t
 PROGRAM = """
 import json, sys
 sys.argv = ["health-monitor", *json.loads(sys.argv[1])]
-from framework.cli import main
+from framework.ops.cli import main
 try:
     main()
 except SystemExit as end:
@@ -175,10 +175,10 @@ class Blocker(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Blocker())
 import framework
-import framework.cli, framework.command, framework.config, framework.errors, framework.formulas
-import framework.plugins, framework.results, framework.spec
+import framework.ops.cli, framework.ops.command, framework.core.config, framework.base.errors
+import framework.core.plugins, framework.core.results, framework.declare.model, framework.declare.formulas
 import framework.features, framework.scoring, framework.training, framework.stores.frames
-import framework.closing, framework.report.command, framework.report.collect, framework.training.plots
+import framework.run.summary, framework.ops.report.command, framework.ops.report.collect, framework.training.plots
 plugins = framework.core.plugins.discover(strict=True)
 assert plugins.trainers
 """

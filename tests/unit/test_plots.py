@@ -96,7 +96,7 @@ def test_the_most_important_features_are_named():
 WITHOUT = """
 import sys
 sys.modules["matplotlib"] = None
-from framework.spec import Task
+from framework.declare.model import Task
 from framework.training import plots
 from framework.training.data import Fitted
 found = Fitted(estimators={}, served={"importance": {"a": 1.0, "b": 0.5}}, outputs=(), evaluation=None)

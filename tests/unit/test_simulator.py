@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 
 from domains.gold.contract import TABLES
 from domains.gold.contract.jobs import RESULT_STATES
-from domains.simulator import simulate
 from domains.simulator.calendar import Calendar
 from domains.simulator.job_runs import all_runs
 from domains.simulator.slices import cut_runs
 from domains.simulator.world import build_world
-from domains.simulator.write import FAMILIES
+from domains.simulator.write import FAMILIES, simulate
 from framework.base.errors import ConfigError
 
 LAST_DAY = date(2026, 10, 28)

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from domains.simulator import simulate
 from domains.simulator.audit_activity import habits
 from domains.simulator.audit_events import AGENTS
 from domains.simulator.audit_grants import grants_of
 from domains.simulator.calendar import DAY, Calendar
 from domains.simulator.people import all_people, people_incidents, swapped_days
 from domains.simulator.world import build_world
+from domains.simulator.write import simulate
 
 NAME = "fact_audit_logs"
 LAST_DAY = date(2026, 10, 28)

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from domains.simulator import simulate
 from domains.simulator.calendar import DAY, Calendar
 from domains.simulator.people import BULK_READ, MASS_EXPORT, people_incidents
 from domains.simulator.queueing import Operation
 from domains.simulator.statements import all_statements
 from domains.simulator.warehouses import REGRESSION, Version, Warehouse, all_warehouses, regressions
 from domains.simulator.world import build_world
+from domains.simulator.write import simulate
 
 HISTORY, EVENTS, SETTINGS = "fact_query_history", "fact_warehouse_events", "dim_warehouse"
 TABLES = (HISTORY, EVENTS, SETTINGS)

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from domains.gold.contract import TABLES
-from domains.simulator import simulate
 from domains.simulator.calendar import DAY, Calendar
 from domains.simulator.meters import _by_day, all_meters
 from domains.simulator.skus import SKUS, price_by_day
 from domains.simulator.spend import SPEND_SPIKE, moods, spend_incidents
 from domains.simulator.tags import KEY, MISSPELT
 from domains.simulator.world import build_world
+from domains.simulator.write import simulate
 
 DECLARED = {table.name: table for table in TABLES}
 WRITTEN = ("fact_usage", "fact_list_prices", "incident_truth")
