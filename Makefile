@@ -24,6 +24,8 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config tests/checks/engines.toml
+	$(BIN)/python -m tests.checks.circles
 	$(BIN)/python -m tests.checks.house_rules
 	$(BIN)/health-monitor bundle --check
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from domains.cost.usage import JOB, JOB_COST, PRICED, SAVED, savings, share_saved, usage
 from domains.gold.runs import OUTCOME, job_runs
-from framework.declare.formulas import calendar, counted, daily, days_since, derived, lagged, rate, total
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
 MONEY = "list price"
@@ -25,19 +24,19 @@ TAGS = (*JOB_COST, "fact_usage.custom_tags")
 NAME = ("dim_job.name", "dim_job.change_time")
 
 
-amount = partial(counted, unit=MONEY)
+amount = partial(fx.counted, unit=MONEY)
 
 
 def avoidable(name: str, window: int, says: str) -> Feature:
     """Declare what jobs compute would have saved over trailing days, at the prices known on the row's day."""
     each = f"coalesce(x.cost, 0D) * {share_saved('x.saved', 'usage_date')}"
     sql = f"aggregate(flatten(collect_list(on_all_purpose) {{w}}), 0D, (total, x) -> total + {each})"
-    return derived(name, sql, window=days(window), says=says, unit=MONEY)
+    return fx.derived(name, sql, window=days(window), says=says, unit=MONEY)
 
 
 def in_workspace(name: str, sql: str, *, says: str, unit: str = "share") -> Feature:
     """Declare a sum over the workspace's jobs of the same day, ``{peers}`` of the SQL."""
-    return derived(name, sql.replace("{peers}", "{peers of workspace_id}"), says=says, unit=unit)
+    return fx.derived(name, sql.replace("{peers}", "{peers of workspace_id}"), says=says, unit=unit)
 
 
 DAY = (
@@ -56,55 +55,57 @@ DAY = (
     amount("runs", "count(end_time)", says="runs that ended", unit="runs", needs=OUTCOME),
     amount("run_seconds", "sum(seconds)", says="seconds of the runs that ended", unit="seconds", needs=OUTCOME),
     amount("failed_runs", "sum(failed)", says="runs that failed", unit="runs", needs=OUTCOME),
-    daily("on_all_purpose", "flatten(collect_list(on_all_purpose))",
+    fx.daily("on_all_purpose", "flatten(collect_list(on_all_purpose))",
             says="all-purpose cost by SKU, and what it saves",
           needs=PRICED, hidden=True, type=BY_SKU),
-    daily("versions", "max(versions)", says="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
+    fx.daily("versions", "max(versions)", says="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
 )  # fmt: skip
 
 LEVELS = (
-    total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
-    total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
-    total("dbu_28d", "dbu", window=MONTH, says="DBU, last 28 days", unit="DBU"),
-    total("all_purpose_7d", "all_purpose_cost", window=WEEK, says="all-purpose cost, last 7 days", unit=MONEY),
-    total("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, says="all-purpose cost, last 14 days", unit=MONEY),
-    total("all_purpose_28d", "all_purpose_cost", window=MONTH, says="all-purpose cost, last 28 days", unit=MONEY),
+    fx.total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
+    fx.total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
+    fx.total("dbu_28d", "dbu", window=MONTH, says="DBU, last 28 days", unit="DBU"),
+    fx.total("all_purpose_7d", "all_purpose_cost", window=WEEK, says="all-purpose cost, last 7 days", unit=MONEY),
+    fx.total("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, says="all-purpose cost, last 14 days",
+             unit=MONEY),
+    fx.total("all_purpose_28d", "all_purpose_cost", window=MONTH, says="all-purpose cost, last 28 days", unit=MONEY),
     avoidable("avoidable_7d", 7, "what jobs compute would have saved, last 7 days"),
     avoidable("avoidable_28d", 28, "what jobs compute would have saved, last 28 days"),
-    lagged("avoidable_28d_before", "avoidable_28d", by=MONTH, says="the same, 28 days ago", unit=MONEY),
-    total("used_days_7d", "used", window=WEEK, says="days with a record, last 7 days", unit="days"),
-    total("used_days_28d", "used", window=MONTH, says="days with a record, last 28 days", unit="days"),
-    total("used_days_90d", "used", window=QUARTER, says="days with a record, last 90 days", unit="days"),
-    total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
-    total("run_seconds_28d", "run_seconds", window=MONTH, says="seconds of runs, last 28 days", unit="seconds"),
-    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+    fx.lagged("avoidable_28d_before", "avoidable_28d", by=MONTH, says="the same, 28 days ago", unit=MONEY),
+    fx.total("used_days_7d", "used", window=WEEK, says="days with a record, last 7 days", unit="days"),
+    fx.total("used_days_28d", "used", window=MONTH, says="days with a record, last 28 days", unit="days"),
+    fx.total("used_days_90d", "used", window=QUARTER, says="days with a record, last 90 days", unit="days"),
+    fx.total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
+    fx.total("run_seconds_28d", "run_seconds", window=MONTH, says="seconds of runs, last 28 days", unit="seconds"),
+    fx.total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
             unit="records"),
-    days_since("days_since_used", "used", window=QUARTER, says="days since the job was billed"),
-    days_since("days_since_all_purpose", "on_all_purpose_day", window=QUARTER,
+    fx.days_since("days_since_used", "used", window=QUARTER, says="days since the job was billed"),
+    fx.days_since("days_since_all_purpose", "on_all_purpose_day", window=QUARTER,
             says="days since it cost on all-purpose"),
-    days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER,
+    fx.days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER,
             says="days since it cost without all-purpose"),
-    derived("days_seen", "__day - min(CASE WHEN used > 0 THEN __day END) {w}", window=QUARTER,
-            says="days since the first record of the last 90", unit="days"),
-    rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days",
+    fx.derived("days_seen", "__day - min(CASE WHEN used > 0 THEN __day END) {w}", window=QUARTER,
+               says="days since the first record of the last 90", unit="days"),
+    fx.rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days",
             unit=MONEY),
-    rate("failed_share_28d", "failed_runs", "runs", window=MONTH, says="share of runs that failed, 28 days"),
-    derived("cost_per_hour_28d", "3600 * cost_28d / nullif(run_seconds_28d, 0)",
-            says="cost of an hour of runs, 28 days", unit=MONEY),
-    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week",
-            unit="ratio"),
-    derived("all_purpose_week_over_month", "4 * all_purpose_7d / nullif(all_purpose_28d, 0)",
-            says="all-purpose cost of the last week over the mean week", unit="ratio"),
-    derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)", says="share of all-purpose cost",
-            unit="share"),
+    fx.rate("failed_share_28d", "failed_runs", "runs", window=MONTH, says="share of runs that failed, 28 days"),
+    fx.derived("cost_per_hour_28d", "3600 * cost_28d / nullif(run_seconds_28d, 0)",
+               says="cost of an hour of runs, 28 days", unit=MONEY),
+    fx.derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week",
+               unit="ratio"),
+    fx.derived("all_purpose_week_over_month", "4 * all_purpose_7d / nullif(all_purpose_28d, 0)",
+               says="all-purpose cost of the last week over the mean week", unit="ratio"),
+    fx.derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)", says="share of all-purpose cost",
+               unit="share"),
 )  # fmt: skip
 
 TAGGING = (
-    total("records_28d", "records", window=MONTH, says="billing records, last 28 days", unit="records"),
-    total("tagged_records_28d", "tagged_records", window=MONTH, says="tagged records, last 28 days", unit="records"),
-    derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
-            says="share of records that carry the tag, 28 days; NULL without records", unit="share"),
-    derived("job_name", "coalesce(try_element_at(filter(max(versions) {w}, v -> v.since <= usage_date), -1).name, '')",
+    fx.total("records_28d", "records", window=MONTH, says="billing records, last 28 days", unit="records"),
+    fx.total("tagged_records_28d", "tagged_records", window=MONTH, says="tagged records, last 28 days", unit="records"),
+    fx.derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
+               says="share of records that carry the tag, 28 days; NULL without records", unit="share"),
+    fx.derived("job_name",
+               "coalesce(try_element_at(filter(max(versions) {w}, v -> v.since <= usage_date), -1).name, '')",
             window=QUARTER, says="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
 )  # fmt: skip
 
@@ -118,7 +119,7 @@ AROUND = (
                  says="mean share of tagged records over the workspace's jobs, 28 days"),
     in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) {peers}, 0)",
                  says="the job's share of the cost of its workspace's jobs, 28 days"),
-    *calendar("usage_date"),
+    *fx.calendar("usage_date"),
 )  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def job_cost(gold: GoldView, day: str) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    from framework.declare.labels import KNOWN_AT
+    from framework import KNOWN_AT
 
     records = usage(gold).where("job_id IS NOT NULL")
     found = records.groupBy(*JOB, day, "sku_name").agg(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from framework.core.config import DomainOptions
+from framework import DomainOptions
 
 SKU_PAIRS = {
     "PREMIUM_ALL_PURPOSE_COMPUTE": "PREMIUM_JOBS_COMPUTE",

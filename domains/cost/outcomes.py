@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.cost.usage import SETTLE, WORKSPACE, usage
-from framework.declare.labels import KNOWN_AT, LABEL_KNOWN_AT
+from framework import KNOWN_AT, LABEL_KNOWN_AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 TIME = "usage_date"
 

@@ -8,7 +8,7 @@ from domains.cost.options import CostOptions
 from domains.cost.usage import savings, usage
 
 if TYPE_CHECKING:
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 SHOWN = 5
 PLAIN = "lower(regexp_replace(spelt, '[ _-]', ''))"

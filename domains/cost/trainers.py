@@ -11,17 +11,29 @@ from domains.cost.remarks import near_duplicates, unpriced_pairs
 from domains.cost.usage import CENTER, COST, JOB, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
 from domains.cost.workspace_features import CostFeatures
 from domains.gold.truth import incident_days
-from framework.declare.labels import LABEL_KNOWN_AT, label_within
-from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days
-from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
+from framework import (
+    LABEL_KNOWN_AT,
+    WORTH_AN_ALERT,
+    Algorithm,
+    AnomalyTrainer,
+    ClassificationTrainer,
+    FromFeature,
+    GroupPrior,
+    Lookup,
+    ModelSpec,
+    RegressionTrainer,
+    Task,
+    days,
+    label_within,
+    learners,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 STEADY = 0.8
 WEEK = 7
@@ -80,7 +92,7 @@ class CostAnomalyDetector(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """Isolation forest: most of its inputs are 0 on a usual day."""
-        return isolation_forest()
+        return learners.isolation_forest()
 
 
 class BudgetForecaster(RegressionTrainer):
@@ -110,7 +122,7 @@ class BudgetForecaster(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees on a scale that is logarithmic on both sides of 0: credits make weeks negative."""
-        return _on_signed_log_scale(boosted_regression())
+        return _on_signed_log_scale(learners.boosted_regression())
 
 
 class JobCostOptimizer(RegressionTrainer):
@@ -148,7 +160,7 @@ class JobCostOptimizer(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees on log amounts."""
-        return _on_signed_log_scale(boosted_regression())
+        return _on_signed_log_scale(learners.boosted_regression())
 
 
 class ChargebackAttribution(RegressionTrainer):
@@ -193,7 +205,7 @@ class ChargebackAttribution(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Small, slow trees on half of the columns: shares move little, and each leaf must not be one cost centre."""
-        return boosted_regression(max_iter=300, min_samples_leaf=200, max_leaf_nodes=8, share_of_columns=0.5)
+        return learners.boosted_regression(max_iter=300, min_samples_leaf=200, max_leaf_nodes=8, share_of_columns=0.5)
 
 
 class CommitmentRecommender(ClassificationTrainer):
@@ -230,7 +242,7 @@ class CommitmentRecommender(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_trees()
+        return learners.boosted_trees()
 
 
 class TagRecommender(ClassificationTrainer):

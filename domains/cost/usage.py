@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.cost.options import CostOptions
-from framework.declare.labels import KNOWN_AT
-from framework.declare.model import days
+from framework import KNOWN_AT, days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WORKSPACE = ("workspace_id",)
 JOB = ("workspace_id", "job_id")

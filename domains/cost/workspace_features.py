@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from domains.cost.options import CostOptions
 from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
-from framework.declare.formulas import calendar, counted, daily, derived, lagged, mean, nearest_rank, total
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WEEK, MONTH, TWO_MONTHS, QUARTER = days(7), days(28), days(56), days(84)
 SAME_WEEKDAY = (7, 14, 21, 28, 35, 42, 49, 56)
@@ -30,19 +29,19 @@ SPAN = ("fact_usage.usage_start_time", "fact_usage.usage_end_time")
 MONEY = "list price"
 
 
-amount = partial(counted, unit=MONEY)
+amount = partial(fx.counted, unit=MONEY)
 
 
 def rise(name: str, of: str, *, says: str) -> Feature:
     """Declare by how much today exceeds the highest of the 35 days before, over the usual cost of a day."""
     sql = f"greatest({of} - max({of}) {{past}}, 0) / nullif(abs(booked_mean_past), 0)"
-    return derived(name, sql, window=RISE_PAST, says=says, unit="days of usual cost")
+    return fx.derived(name, sql, window=RISE_PAST, says=says, unit="days of usual cost")
 
 
 def jump(name: str, amount_sql: str, *, says: str) -> Feature:
     """Declare a jump in usual days of the workspace, on a log scale; 0 where there is none."""
     sql = f"ln(1 + greatest({amount_sql}, 0) / nullif(usual_day, 0))"
-    return derived(name, sql, says=says, unit="log days of usual cost")
+    return fx.derived(name, sql, says=says, unit="log days of usual cost")
 
 
 DAY = (
@@ -71,28 +70,28 @@ DAY = (
     amount("largest_hours_jump", "max(hours_jump)", says="most that an item runs longer than on its longest day",
            unit="hours", needs=SPAN),
     amount("new_item_cost", "sum(new_cost)", says="cost of items not seen in the 42 days before"),
-    daily("budget", "max(budget)", says="configured monthly budget", unit=MONEY),
+    fx.daily("budget", "max(budget)", says="configured monthly budget", unit=MONEY),
 )  # fmt: skip
 
 PAST = (
-    *(lagged(f"booked_{n}_days_ago", "booked", by=days(n), says=f"booked {n} days ago",
+    *(fx.lagged(f"booked_{n}_days_ago", "booked", by=days(n), says=f"booked {n} days ago",
             hidden=True) for n in SAME_WEEKDAY),
-    derived(
+    fx.derived(
         "same_weekday",
         f"sort_array(filter(array({LAGS}), x -> x IS NOT NULL))",
         says="booked on the same weekday of the last eight weeks",
         hidden=True,
         type="array<double>",
     ),
-    derived("weekday_median", nearest_rank("same_weekday", 0.5),
-            says="median cost of the same weekday, last eight weeks", unit=MONEY),
-    derived(
+    fx.derived("weekday_median", fx.nearest_rank("same_weekday", 0.5),
+               says="median cost of the same weekday, last eight weeks", unit=MONEY),
+    fx.derived(
         "weekday_spread",
-        nearest_rank("sort_array(transform(same_weekday, x -> abs(x - weekday_median)))", 0.5),
+        fx.nearest_rank("sort_array(transform(same_weekday, x -> abs(x - weekday_median)))", 0.5),
         says="median distance from that median",
         unit=MONEY,
     ),
-    derived(
+    fx.derived(
         "cost_weekday_z",
         # The spread is held above a twentieth of the median, or a very regular workspace would alarm at once.
         "CASE WHEN size(same_weekday) >= 4 THEN (booked - weekday_median)"
@@ -100,28 +99,28 @@ PAST = (
         says="booked cost against the same weekday of the last eight weeks, robust",
         unit="standard deviations",
     ),
-    derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+    fx.derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+               unit=MONEY),
+    fx.derived("usual_day", "greatest(abs(booked_mean_past), 0.02 * avg(abs(booked_mean_past)) {peers})",
+               says="mean cost of the 28 days before, at least a fiftieth of the mean workspace's: cents alarm nobody",
             unit=MONEY),
-    derived("usual_day", "greatest(abs(booked_mean_past), 0.02 * avg(abs(booked_mean_past)) {peers})",
-            says="mean cost of the 28 days before, at least a fiftieth of the mean workspace's: cents alarm nobody",
-            unit=MONEY),
-    derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
-            says="cost over the mean of the 28 days before", unit="ratio"),
-    derived("over_weekday", "greatest(booked - weekday_median, 0) / nullif(abs(booked_mean_past), 0)",
-            says="what exceeds the weekday's median, in usual days", unit="days of usual cost"),
-    derived("largest_jump_share", "largest_jump / nullif(abs(booked_mean_past), 0)",
-            says="largest jump of an item, in usual days", unit="days of usual cost"),
-    derived("jumps_share", "jumps / nullif(abs(booked_mean_past), 0)", says="jumps of all items, in usual days",
-            unit="days of usual cost"),
-    derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)",
-            says="cost of new items, in usual days", unit="days of usual cost"),
+    fx.derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
+               says="cost over the mean of the 28 days before", unit="ratio"),
+    fx.derived("over_weekday", "greatest(booked - weekday_median, 0) / nullif(abs(booked_mean_past), 0)",
+               says="what exceeds the weekday's median, in usual days", unit="days of usual cost"),
+    fx.derived("largest_jump_share", "largest_jump / nullif(abs(booked_mean_past), 0)",
+               says="largest jump of an item, in usual days", unit="days of usual cost"),
+    fx.derived("jumps_share", "jumps / nullif(abs(booked_mean_past), 0)", says="jumps of all items, in usual days",
+               unit="days of usual cost"),
+    fx.derived("new_item_share", "new_item_cost / nullif(abs(booked_mean_past), 0)",
+               says="cost of new items, in usual days", unit="days of usual cost"),
     jump("jump_size", "largest_jump", says="largest jump of an item, in usual days of the workspace"),
     jump("lone_jump_size", "2 * largest_jump - jumps", says="largest jump less all others: what nothing else explains"),
     jump("lone_weekday_jump_size", "2 * largest_weekday_jump - weekday_jumps",
          says="largest jump against the same weekdays, less all others"),
-    derived("hours_jump_size", "ln(1 + largest_hours_jump)", says="longest run beyond an item's longest day",
-            unit="log hours"),
-    derived("top_item_share", "top_item_cost / nullif(booked, 0)", says="share of the dearest item", unit="share"),
+    fx.derived("hours_jump_size", "ln(1 + largest_hours_jump)", says="longest run beyond an item's longest day",
+               unit="log hours"),
+    fx.derived("top_item_share", "top_item_cost / nullif(booked, 0)", says="share of the dearest item", unit="share"),
     rise("cost_rise", "booked", says="rise of the whole above its highest recent day"),
     rise("job_rise", "job_cost", says="rise of jobs above their highest recent day"),
     rise("warehouse_rise", "warehouse_cost", says="rise of SQL warehouses above their highest recent day"),
@@ -129,61 +128,61 @@ PAST = (
 )  # fmt: skip
 
 LEVELS = (
-    total("cost_3d", "cost", window=days(3), says="net cost, last 3 days", unit=MONEY),
-    total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
-    total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
-    total("cost_84d", "cost", window=QUARTER, says="net cost, last 84 days", unit=MONEY),
-    total("job_cost_28d", "job_cost", window=MONTH, says="cost of jobs, last 28 days", unit=MONEY),
-    total("tagged_cost_28d", "tagged_cost", window=MONTH, says="tagged cost, last 28 days", unit=MONEY),
-    total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+    fx.total("cost_3d", "cost", window=days(3), says="net cost, last 3 days", unit=MONEY),
+    fx.total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
+    fx.total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
+    fx.total("cost_84d", "cost", window=QUARTER, says="net cost, last 84 days", unit=MONEY),
+    fx.total("job_cost_28d", "job_cost", window=MONTH, says="cost of jobs, last 28 days", unit=MONEY),
+    fx.total("tagged_cost_28d", "tagged_cost", window=MONTH, says="tagged cost, last 28 days", unit=MONEY),
+    fx.total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
             unit="records"),
-    mean("items_7d", "items", window=WEEK, says="items that cost something a day, last 7 days", unit="items"),
-    mean("items_28d", "items", window=MONTH, says="items that cost something a day, last 28 days", unit="items"),
-    derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH,
-            says="deviation of daily cost, 28 days", unit=MONEY),
+    fx.mean("items_7d", "items", window=WEEK, says="items that cost something a day, last 7 days", unit="items"),
+    fx.mean("items_28d", "items", window=MONTH, says="items that cost something a day, last 28 days", unit="items"),
+    fx.derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH,
+               says="deviation of daily cost, 28 days", unit=MONEY),
     *(
-        lagged(f"cost_7d_{n}_days_ago", "cost_7d", by=days(n), says=f"cost of seven days, {n} days ago", unit=MONEY)
+        fx.lagged(f"cost_7d_{n}_days_ago", "cost_7d", by=days(n), says=f"cost of seven days, {n} days ago", unit=MONEY)
         for n in (7, 14, 21, 23)  # the last is the coming week, one month earlier
     ),
-    derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK,
-            says="sum of the weekdays' medians, last 7 days", unit=MONEY),
-    derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28",
-            unit=MONEY),
-    derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84",
-            unit=MONEY),
-    derived("highest_week_84d", "max(cost_7d) {w}", window=days(78),
-            says="highest seven days within the last 84", unit=MONEY),
+    fx.derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK,
+               says="sum of the weekdays' medians, last 7 days", unit=MONEY),
+    fx.derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28",
+               unit=MONEY),
+    fx.derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84",
+               unit=MONEY),
+    fx.derived("highest_week_84d", "max(cost_7d) {w}", window=days(78),
+               says="highest seven days within the last 84", unit=MONEY),
 )  # fmt: skip
 
 SHAPE = (
-    derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)",
-            says="last week over the mean week of 28 days", unit="ratio"),
-    derived("month_over_quarter", "3 * cost_28d / nullif(cost_84d, 0)", says="last 28 days over the mean of 84",
-            unit="ratio"),
-    derived("week_trend", "(cost_7d - cost_7d_21_days_ago) / nullif(cost_28d, 0)",
-            says="change over three weeks, over 28 days", unit="share"),
-    derived("lowest_week_ratio_28d", "4 * lowest_week_28d / nullif(cost_28d, 0)",
-            says="lowest week over the mean week, 28 days", unit="ratio"),
-    derived("lowest_week_ratio_84d", "12 * lowest_week_84d / nullif(cost_84d, 0)",
-            says="lowest week over the mean week, 84 days", unit="ratio"),
-    derived("lowest_of_quarter_ratio", "4 * lowest_week_84d / nullif(cost_28d, 0)",
-            says="lowest week of 84 days over the mean week of 28", unit="ratio"),
-    derived("highest_week_ratio_84d", "4 * highest_week_84d / nullif(cost_28d, 0)",
-            says="highest week of 84 days over the mean week of 28", unit="ratio"),
-    derived("cost_variation_28d", "28 * cost_deviation_28d / nullif(cost_28d, 0)",
-            says="deviation over mean, 28 days", unit="ratio"),
-    derived("job_share_28d", "job_cost_28d / nullif(cost_28d, 0)", says="share of jobs in the cost, 28 days",
-            unit="share"),
-    derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days",
-            unit="share"),
-    derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) {w}, 0)", window=MONTH,
-            says="cost of 28 days over the configured monthly budget", unit="ratio"),
-    derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month",
-            unit="days"),
-    derived("day_of_year", "dayofyear(usage_date)", says="day of the year", unit="days"),
-    derived("fleet_week_over_month", "4 * sum(cost_7d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
-            says="last week over the mean week, all workspaces together", unit="ratio"),
-    *calendar("usage_date"),
+    fx.derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)",
+               says="last week over the mean week of 28 days", unit="ratio"),
+    fx.derived("month_over_quarter", "3 * cost_28d / nullif(cost_84d, 0)", says="last 28 days over the mean of 84",
+               unit="ratio"),
+    fx.derived("week_trend", "(cost_7d - cost_7d_21_days_ago) / nullif(cost_28d, 0)",
+               says="change over three weeks, over 28 days", unit="share"),
+    fx.derived("lowest_week_ratio_28d", "4 * lowest_week_28d / nullif(cost_28d, 0)",
+               says="lowest week over the mean week, 28 days", unit="ratio"),
+    fx.derived("lowest_week_ratio_84d", "12 * lowest_week_84d / nullif(cost_84d, 0)",
+               says="lowest week over the mean week, 84 days", unit="ratio"),
+    fx.derived("lowest_of_quarter_ratio", "4 * lowest_week_84d / nullif(cost_28d, 0)",
+               says="lowest week of 84 days over the mean week of 28", unit="ratio"),
+    fx.derived("highest_week_ratio_84d", "4 * highest_week_84d / nullif(cost_28d, 0)",
+               says="highest week of 84 days over the mean week of 28", unit="ratio"),
+    fx.derived("cost_variation_28d", "28 * cost_deviation_28d / nullif(cost_28d, 0)",
+               says="deviation over mean, 28 days", unit="ratio"),
+    fx.derived("job_share_28d", "job_cost_28d / nullif(cost_28d, 0)", says="share of jobs in the cost, 28 days",
+               unit="share"),
+    fx.derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days",
+               unit="share"),
+    fx.derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) {w}, 0)", window=MONTH,
+               says="cost of 28 days over the configured monthly budget", unit="ratio"),
+    fx.derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month",
+               unit="days"),
+    fx.derived("day_of_year", "dayofyear(usage_date)", says="day of the year", unit="days"),
+    fx.derived("fleet_week_over_month", "4 * sum(cost_7d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
+               says="last week over the mean week, all workspaces together", unit="ratio"),
+    *fx.calendar("usage_date"),
 )  # fmt: skip
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.core.plugins import hookimpl
+from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework.gold.view import GoldSource
+    from framework import GoldSource
 
 
 @hookimpl

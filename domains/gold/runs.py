@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.base.clock import midnight
-from framework.declare.labels import KNOWN_AT
-from framework.declare.model import days, hours
+from framework import KNOWN_AT, days, hours, midnight
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 JOB = ("workspace_id", "job_id")
 RUN = (*JOB, "run_id")

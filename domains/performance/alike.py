@@ -9,7 +9,7 @@ from domains.performance.statements import WAREHOUSE, statements
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 PAST_DAYS = 28
 LEAST_PAST_RUNS = 3

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.performance.statements import HISTORY, WAREHOUSE, statements
-from framework.base.clock import midnight
-from framework.declare.labels import KNOWN_AT
-from framework.declare.model import days
+from framework import KNOWN_AT, days, midnight
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 EVENTS, SETTINGS = "fact_warehouse_events", "dim_warehouse"
 CLUSTERS = tuple(f"{EVENTS}.{c}" for c in ("workspace_id", "warehouse_id", "event_time", "event_type", "cluster_count"))

@@ -6,17 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from domains.gold.runs import JOB, OUTCOME
 from domains.performance.upgrades import CLASSES, compared, judged
-from framework.declare.labels import LABEL_KNOWN_AT
-from framework.declare.model import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
-from framework.training import ClassificationTrainer
-from framework.training.learners import forest
+from framework import (
+    LABEL_KNOWN_AT,
+    Algorithm,
+    ClassificationTrainer,
+    GroupPrior,
+    Lookup,
+    ModelSpec,
+    Task,
+    days,
+    learners,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
 JOB_TRAITS = (
@@ -64,4 +71,4 @@ class DbrMigrationRiskScorer(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """A light forest: upgrades are few."""
-        return forest(min_samples_leaf=5, max_samples=0.7)
+        return learners.forest(min_samples_leaf=5, max_samples=0.7)

@@ -18,25 +18,13 @@ from domains.performance.words import (
     count,
     hidden,
 )
-from framework.declare.formulas import (
-    calendar,
-    daily,
-    days_since,
-    derived,
-    mean,
-    quantile,
-    rate,
-    sorted_values,
-    total,
-    values,
-)
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WEEK, MONTH, LONG = days(7), days(28), days(56)
 PROBLEMS = {
@@ -60,17 +48,17 @@ def problem(name: str) -> tuple[Feature, ...]:
     return (
         hidden(bad, f"count_if({condition})", says=f"runs that {says}", needs=needs),
         hidden(runs, f"count({condition})", says="runs of which that is known", needs=needs),
-        daily(
+        fx.daily(
             f"{name}_share",
             f"count_if({condition}) / nullif(count({condition}), 0)",
             says=f"share of runs that {says}",
             unit="share",
             needs=needs,
         ),
-        rate(f"{name}_share_7d", bad, runs, window=WEEK, says=f"share of runs that {says}, last 7 days"),
-        rate(f"{name}_share_28d", bad, runs, window=MONTH, says=f"share of runs that {says}, last 28 days"),
-        rate(f"{name}_share_56d", bad, runs, window=LONG, says=f"share of runs that {says}, last 56 days"),
-        derived(
+        fx.rate(f"{name}_share_7d", bad, runs, window=WEEK, says=f"share of runs that {says}, last 7 days"),
+        fx.rate(f"{name}_share_28d", bad, runs, window=MONTH, says=f"share of runs that {says}, last 28 days"),
+        fx.rate(f"{name}_share_56d", bad, runs, window=LONG, says=f"share of runs that {says}, last 56 days"),
+        fx.derived(
             f"{name}_last",
             f"last({name}_share, true) {{w}}",
             window=MONTH,
@@ -89,27 +77,27 @@ DAY = (
     hidden("cache_known", "count(cached)", says="runs of which that is known", needs=CACHE),
     hidden("files_read", "sum(read_files)", says="files read", needs=READ_FILES),
     hidden("files_pruned", "sum(pruned_files)", says="files skipped", needs=PRUNED),
-    values("durations", "total_ms"),
-    daily("read_mean_gb", "avg(read_bytes) / 1e9", says="mean data read by a run", unit="GB", needs=READ),
-    daily("spill_mean_gb", "avg(spilled_bytes) / 1e9", says="mean data spilled by a run", unit="GB", needs=SPILL),
-    daily("work_mean_ms", "avg(work_ms)", says="mean execution time", unit="ms", needs=WORK),
-    daily("compile_mean_ms", "avg(compile_ms)", says="mean compilation", unit="ms", needs=COMPILE),
-    daily("queue_mean_ms", "avg(queue_ms)", says="mean time queued", unit="ms", needs=QUEUE),
+    fx.values("durations", "total_ms"),
+    fx.daily("read_mean_gb", "avg(read_bytes) / 1e9", says="mean data read by a run", unit="GB", needs=READ),
+    fx.daily("spill_mean_gb", "avg(spilled_bytes) / 1e9", says="mean data spilled by a run", unit="GB", needs=SPILL),
+    fx.daily("work_mean_ms", "avg(work_ms)", says="mean execution time", unit="ms", needs=WORK),
+    fx.daily("compile_mean_ms", "avg(compile_ms)", says="mean compilation", unit="ms", needs=COMPILE),
+    fx.daily("queue_mean_ms", "avg(queue_ms)", says="mean time queued", unit="ms", needs=QUEUE),
 )
 
 LEVELS = (
-    total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
-    total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
-    total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
-    days_since("days_since_run", "active", window=MONTH, says="days since a run ended"),
-    rate("failure_rate_28d", "failed", "runs", window=MONTH, says="share of runs that failed, last 28 days"),
-    rate("cache_share_28d", "from_cache", "cache_known", window=MONTH, says="share from the cache, last 28 days"),
-    sorted_values("durations_28d", "durations", window=MONTH),
-    quantile("p50_ms_28d", 0.5, "durations_28d", says="median duration, last 28 days", unit="ms"),
-    quantile("p80_ms_28d", 0.8, "durations_28d", says="P80 duration, last 28 days", unit="ms"),
-    quantile("p95_ms_28d", 0.95, "durations_28d", says="P95 duration, last 28 days", unit="ms"),
+    fx.total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
+    fx.total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
+    fx.total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    fx.days_since("days_since_run", "active", window=MONTH, says="days since a run ended"),
+    fx.rate("failure_rate_28d", "failed", "runs", window=MONTH, says="share of runs that failed, last 28 days"),
+    fx.rate("cache_share_28d", "from_cache", "cache_known", window=MONTH, says="share from the cache, last 28 days"),
+    fx.sorted_values("durations_28d", "durations", window=MONTH),
+    fx.quantile("p50_ms_28d", 0.5, "durations_28d", says="median duration, last 28 days", unit="ms"),
+    fx.quantile("p80_ms_28d", 0.8, "durations_28d", says="P80 duration, last 28 days", unit="ms"),
+    fx.quantile("p95_ms_28d", 0.95, "durations_28d", says="P95 duration, last 28 days", unit="ms"),
     *(
-        mean(f"{name}_{window.days}d", name, window=window, says=f"{says}, {window.days} days", unit=unit)
+        fx.mean(f"{name}_{window.days}d", name, window=window, says=f"{says}, {window.days} days", unit=unit)
         for name, says, unit in (
             ("read_mean_gb", "mean data read by a run", "GB"),
             ("spill_mean_gb", "mean data spilled by a run", "GB"),
@@ -119,21 +107,21 @@ LEVELS = (
         )
         for window in (WEEK, MONTH)
     ),
-    derived(
+    fx.derived(
         "pruned_share_7d",
         "sum(files_pruned) {w} / nullif(sum(files_pruned) {w} + sum(files_read) {w}, 0)",
         window=WEEK,
         says="share of files skipped, last 7 days",
         unit="share",
     ),
-    derived(
+    fx.derived(
         "files_per_run_7d",
         "(sum(files_pruned) {w} + sum(files_read) {w}) / nullif(sum(poor_pruning_runs) {w}, 0)",
         window=WEEK,
         says="files considered by a run, last 7 days",
         unit="files",
     ),
-    *calendar("query_date"),
+    *fx.calendar("query_date"),
 )
 
 

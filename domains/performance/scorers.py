@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.performance.upgrades import behind
-from framework.scoring.scorer import BatchScorer
+from framework import BatchScorer
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 USED = (("statements_28d", ">", 0),)
 

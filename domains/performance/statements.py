@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WAREHOUSE = ("workspace_id", "warehouse_id")
 QUERY = ("workspace_id", "query_fingerprint")

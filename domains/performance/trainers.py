@@ -9,16 +9,19 @@ from domains.performance.query_features import PROBLEMS
 from domains.performance.statements import QUERY, QUERY_NEEDS, WAREHOUSE, WAREHOUSE_NEEDS, statements
 from domains.performance.warehouse_features import PerformanceFeatures
 from domains.performance.words import CACHE, P95, QUEUE, rule
-from framework.declare.labels import label_within
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, Task, days
-from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.learners import (
-    boosted_regression,
-    boosted_trees,
-    forest,
-    in_whole_numbers,
-    isolation_forest,
-    on_log_scale,
+from framework import (
+    WORTH_AN_ALERT,
+    Algorithm,
+    AnomalyTrainer,
+    ClassificationTrainer,
+    FromFeature,
+    Lookup,
+    ModelSpec,
+    RegressionTrainer,
+    Task,
+    days,
+    label_within,
+    learners,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 TABLE, TIME = "performance_features", "query_date"
 LEAST_STATEMENTS = 20
@@ -88,7 +91,7 @@ class QueryPerformanceForecaster(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees on log milliseconds."""
-        return on_log_scale(boosted_regression())
+        return learners.on_log_scale(learners.boosted_regression())
 
 
 class WarehouseOptimizer(ClassificationTrainer):
@@ -125,7 +128,7 @@ class WarehouseOptimizer(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """A light forest."""
-        return forest()
+        return learners.forest()
 
 
 class PerformanceRegressionDetector(AnomalyTrainer):
@@ -159,7 +162,7 @@ class PerformanceRegressionDetector(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """Isolation forest over rises only: what became faster is no incident."""
-        return isolation_forest()
+        return learners.isolation_forest()
 
 
 class ClusterCapacityPlanner(RegressionTrainer):
@@ -190,8 +193,8 @@ class ClusterCapacityPlanner(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Few and small trees, rounded: weeks resemble each other, and large trees learn single warehouses by heart."""
-        small = boosted_regression(loss="squared_error", max_iter=80, max_depth=3, min_samples_leaf=100)
-        return in_whole_numbers(on_log_scale(small))
+        small = learners.boosted_regression(loss="squared_error", max_iter=80, max_depth=3, min_samples_leaf=100)
+        return learners.in_whole_numbers(learners.on_log_scale(small))
 
 
 class CacheHitPredictor(ClassificationTrainer):
@@ -229,7 +232,7 @@ class CacheHitPredictor(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees, shallow ones: eligible days are few."""
-        return boosted_trees(n_estimators=250, max_depth=3, min_child_weight=20)
+        return learners.boosted_trees(n_estimators=250, max_depth=3, min_child_weight=20)
 
 
 class QueryOptimizationRecommender(ClassificationTrainer):
@@ -269,7 +272,7 @@ class QueryOptimizationRecommender(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees, one set per problem."""
-        return boosted_trees(n_estimators=120, learning_rate=0.05, max_bin=64)
+        return learners.boosted_trees(n_estimators=120, learning_rate=0.05, max_bin=64)
 
 
 def problem_days(gold: GoldView) -> DataFrame:

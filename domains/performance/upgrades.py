@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, job_runs, with_runtime
-from framework.declare.model import days
+from framework import days
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 CLASSES = ("low", "medium", "high")
 LOW, MEDIUM, HIGH = range(3)

@@ -19,7 +19,7 @@ from domains.performance.words import (
     count,
     hidden,
 )
-from framework.declare.formulas import daily, values
+from framework import formulas as fx
 
 STATEMENTS = (
     count("statements", "count(total_ms)", says="statements that ended"),
@@ -43,16 +43,18 @@ STATEMENTS = (
     hidden("alike_runs", "sum(alike_runs)", says="runs of statements with a past", needs=TEXT),
     hidden("alike_log", "sum(alike_log)", says="sum of their shifts", needs=TEXT),
     hidden("alike_slower", "sum(alike_slower)", says="runs of statements that were much slower", needs=TEXT),
-    values("durations", "total_ms"),
-    daily("p50_ms", "percentile(total_ms, 0.5)", says="median duration", unit="ms"),
-    daily("p95_ms", f"percentile(total_ms, {P95})", says="P95 duration", unit="ms"),
-    daily(
+    fx.values("durations", "total_ms"),
+    fx.daily("p50_ms", "percentile(total_ms, 0.5)", says="median duration", unit="ms"),
+    fx.daily("p95_ms", f"percentile(total_ms, {P95})", says="P95 duration", unit="ms"),
+    fx.daily(
         "mean_log_ms", "avg(CASE WHEN total_ms >= 0 THEN ln(total_ms + 1) END)", says="mean log duration", unit="log ms"
     ),
-    daily("work_p50_ms", "percentile(work_ms, 0.5)", says="median execution time", unit="ms", needs=WORK),
-    daily("compile_p50_ms", "percentile(compile_ms, 0.5)", says="median compilation", unit="ms", needs=COMPILE),
-    daily("read_p50_gb", "percentile(read_bytes, 0.5) / 1e9", says="median data read", unit="GB", needs=READ),
-    daily("cache_share", "avg(cached)", says="share of statements answered from the cache", unit="share", needs=CACHE),
+    fx.daily("work_p50_ms", "percentile(work_ms, 0.5)", says="median execution time", unit="ms", needs=WORK),
+    fx.daily("compile_p50_ms", "percentile(compile_ms, 0.5)", says="median compilation", unit="ms", needs=COMPILE),
+    fx.daily("read_p50_gb", "percentile(read_bytes, 0.5) / 1e9", says="median data read", unit="GB", needs=READ),
+    fx.daily(
+        "cache_share", "avg(cached)", says="share of statements answered from the cache", unit="share", needs=CACHE
+    ),
 )
 
 CLUSTER_DAY = (
@@ -62,5 +64,5 @@ CLUSTER_DAY = (
     hidden("most_minutes", "sum(most_minutes)", says="minutes at maximum clusters", needs=LEAST),
     hidden("cluster_minutes", "sum(cluster_minutes)", says="cluster minutes", needs=CLUSTERS),
     count("peak_clusters", "max(peak_clusters)", says="most clusters at once", needs=CLUSTERS, unit="clusters"),
-    *(daily(f"day_{name}", f"max({name})", says="setting as of the day's end", hidden=True) for name in AS_SET),
+    *(fx.daily(f"day_{name}", f"max({name})", says="setting as of the day's end", hidden=True) for name in AS_SET),
 )

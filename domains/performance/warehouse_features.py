@@ -10,13 +10,12 @@ from domains.performance.statements import WAREHOUSE, WAREHOUSE_NEEDS, statement
 from domains.performance.warehouse_day import CLUSTER_DAY, STATEMENTS
 from domains.performance.warehouse_levels import ACTIVITY, LATENCY, WAITING
 from domains.performance.warehouse_shape import CACHED, CAPACITY, SHIFTS
-from framework.declare.model import TableSpec
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, TableSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 
 class PerformanceFeatures(DailyFeatures):

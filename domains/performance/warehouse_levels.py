@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from domains.performance.words import MONTH, P95, WEEK
-from framework.declare.formulas import (
-    calendar,
-    days_since,
-    derived,
-    lagged,
-    mean,
-    of_date,
-    quantile,
-    rate,
-    sorted_values,
-    total,
-)
-from framework.declare.model import days
+from framework import days
+from framework import formulas as fx
 
 LATENCY = (
-    sorted_values("durations_7d", "durations", window=WEEK),
-    sorted_values("durations_28d", "durations", window=MONTH),
-    quantile("p50_ms_7d", 0.5, "durations_7d", says="median duration, last 7 days", unit="ms"),
-    quantile("p95_ms_7d", P95, "durations_7d", says="P95 duration, last 7 days", unit="ms"),
-    quantile("p50_ms_28d", 0.5, "durations_28d", says="median duration, last 28 days", unit="ms"),
-    quantile("p95_ms_28d", P95, "durations_28d", says="P95 duration, last 28 days", unit="ms"),
-    quantile("p99_ms_28d", 0.99, "durations_28d", says="P99 duration, last 28 days", unit="ms"),
-    derived(
+    fx.sorted_values("durations_7d", "durations", window=WEEK),
+    fx.sorted_values("durations_28d", "durations", window=MONTH),
+    fx.quantile("p50_ms_7d", 0.5, "durations_7d", says="median duration, last 7 days", unit="ms"),
+    fx.quantile("p95_ms_7d", P95, "durations_7d", says="P95 duration, last 7 days", unit="ms"),
+    fx.quantile("p50_ms_28d", 0.5, "durations_28d", says="median duration, last 28 days", unit="ms"),
+    fx.quantile("p95_ms_28d", P95, "durations_28d", says="P95 duration, last 28 days", unit="ms"),
+    fx.quantile("p99_ms_28d", 0.99, "durations_28d", says="P99 duration, last 28 days", unit="ms"),
+    fx.derived(
         "p95_days_28d",
         "sort_array(collect_list(p95_ms) {w})",
         window=MONTH,
@@ -33,7 +22,7 @@ LATENCY = (
         hidden=True,
         type="array<double>",
     ),
-    derived(
+    fx.derived(
         "p95_days_7d",
         "sort_array(collect_list(p95_ms) {w})",
         window=WEEK,
@@ -41,22 +30,22 @@ LATENCY = (
         hidden=True,
         type="array<double>",
     ),
-    quantile("p95_median_28d", 0.5, "p95_days_28d", says="median of daily P95, last 28 days", unit="ms"),
-    quantile("p95_median_7d", 0.5, "p95_days_7d", says="median of daily P95, last 7 days", unit="ms"),
-    derived("p95_last", "last(p95_ms, true) {w}", window=MONTH, says="P95 of the last active day", unit="ms"),
-    mean("mean_log_ms_7d", "mean_log_ms", window=WEEK, says="mean log duration, last 7 days", unit="log ms"),
-    mean("mean_log_ms_28d", "mean_log_ms", window=MONTH, says="mean log duration, last 28 days", unit="log ms"),
+    fx.quantile("p95_median_28d", 0.5, "p95_days_28d", says="median of daily P95, last 28 days", unit="ms"),
+    fx.quantile("p95_median_7d", 0.5, "p95_days_7d", says="median of daily P95, last 7 days", unit="ms"),
+    fx.derived("p95_last", "last(p95_ms, true) {w}", window=MONTH, says="P95 of the last active day", unit="ms"),
+    fx.mean("mean_log_ms_7d", "mean_log_ms", window=WEEK, says="mean log duration, last 7 days", unit="log ms"),
+    fx.mean("mean_log_ms_28d", "mean_log_ms", window=MONTH, says="mean log duration, last 28 days", unit="log ms"),
     *(
-        lagged(f"p95_{n}_days_ago", "p95_ms", by=days(n), says=f"P95 {n} days ago", unit="ms", hidden=True)
+        fx.lagged(f"p95_{n}_days_ago", "p95_ms", by=days(n), says=f"P95 {n} days ago", unit="ms", hidden=True)
         for n in (6, 13, 20, 27)
     ),
-    derived(
+    fx.derived(
         "p95_week_before",
         "coalesce(p95_6_days_ago, p95_median_28d)",
         unit="ms",
         says="P95 of tomorrow's weekday in the last week, else the median of daily P95",
     ),
-    derived(
+    fx.derived(
         "p95_weekday_28d",
         unit="ms",
         says="mean daily P95 of tomorrow's weekday, last four weeks",
@@ -67,30 +56,30 @@ LATENCY = (
 )
 
 ACTIVITY = (
-    total("statements_7d", "statements", window=WEEK, says="statements, last 7 days", unit="statements"),
-    total("statements_28d", "statements", window=MONTH, says="statements, last 28 days", unit="statements"),
-    total("active_days_7d", "active", window=WEEK, says="days with a statement, last 7 days", unit="days"),
-    total("active_days_28d", "active", window=MONTH, says="days with a statement, last 28 days", unit="days"),
-    days_since("days_since_statement", "active", window=MONTH, says="days since a statement ended"),
+    fx.total("statements_7d", "statements", window=WEEK, says="statements, last 7 days", unit="statements"),
+    fx.total("statements_28d", "statements", window=MONTH, says="statements, last 28 days", unit="statements"),
+    fx.total("active_days_7d", "active", window=WEEK, says="days with a statement, last 7 days", unit="days"),
+    fx.total("active_days_28d", "active", window=MONTH, says="days with a statement, last 28 days", unit="days"),
+    fx.days_since("days_since_statement", "active", window=MONTH, says="days since a statement ended"),
     *(
-        lagged(f"statements_{n}_days_ago", "statements", by=days(n), says=f"{n} days ago", hidden=True)
+        fx.lagged(f"statements_{n}_days_ago", "statements", by=days(n), says=f"{n} days ago", hidden=True)
         for n in (6, 13, 20, 27)
     ),
-    derived(
+    fx.derived(
         "statements_on_next_weekday",
         unit="statements",
         says="statements on tomorrow's weekday, mean of four weeks",
         sql=" + ".join(f"coalesce(statements_{n}_days_ago, 0)" for n in (6, 13, 20, 27)).join(("(", ") / 4")),
     ),
-    derived(
+    fx.derived(
         "growth_7d",
         "statements_7d / nullif(statements_28d / 4, 0)",
         unit="ratio",
         says="statements of 7 days over a week's share of 28 days",
     ),
-    rate("failure_rate_7d", "failed", "statements", window=WEEK, says="share of statements that failed, 7 days"),
-    *calendar("query_date"),
-    of_date(
+    fx.rate("failure_rate_7d", "failed", "statements", window=WEEK, says="share of statements that failed, 7 days"),
+    *fx.calendar("query_date"),
+    fx.of_date(
         "month_turns",
         "CASE WHEN day(date_add(query_date, 3)) <= 4 THEN 1 ELSE 0 END",
         says="1 if tomorrow is one of the days around the end of a month",
@@ -99,21 +88,21 @@ ACTIVITY = (
 )
 
 WAITING = (
-    rate("queue_share_7d", "queue_ms_sum", "total_ms_sum", window=WEEK, says="share of time queued, last 7 days"),
-    rate("queue_share_28d", "queue_ms_sum", "total_ms_sum", window=MONTH, says="share of time queued, last 28 days"),
-    derived("queue_share", "queue_ms_sum / nullif(total_ms_sum, 0)", says="share of time queued", unit="share"),
-    rate("queued_rate_7d", "queued", "statements", window=WEEK, says="share of statements queued, last 7 days"),
-    rate("cold_rate_7d", "cold", "statements", window=WEEK, says="share that waited for compute, last 7 days"),
-    rate("cold_share_28d", "start_ms_sum", "total_ms_sum", window=MONTH, says="share of time waiting for compute"),
-    rate("compile_share_7d", "compile_ms_sum", "total_ms_sum", window=WEEK, says="share of time compiling, 7 days"),
-    rate("spill_rate_7d", "spilled", "spill_known", window=WEEK, says="share of statements that spilled, 7 days"),
-    rate("spill_rate_28d", "spilled", "spill_known", window=MONTH, says="share of statements that spilled, 28 days"),
-    derived(
+    fx.rate("queue_share_7d", "queue_ms_sum", "total_ms_sum", window=WEEK, says="share of time queued, last 7 days"),
+    fx.rate("queue_share_28d", "queue_ms_sum", "total_ms_sum", window=MONTH, says="share of time queued, last 28 days"),
+    fx.derived("queue_share", "queue_ms_sum / nullif(total_ms_sum, 0)", says="share of time queued", unit="share"),
+    fx.rate("queued_rate_7d", "queued", "statements", window=WEEK, says="share of statements queued, last 7 days"),
+    fx.rate("cold_rate_7d", "cold", "statements", window=WEEK, says="share that waited for compute, last 7 days"),
+    fx.rate("cold_share_28d", "start_ms_sum", "total_ms_sum", window=MONTH, says="share of time waiting for compute"),
+    fx.rate("compile_share_7d", "compile_ms_sum", "total_ms_sum", window=WEEK, says="share of time compiling, 7 days"),
+    fx.rate("spill_rate_7d", "spilled", "spill_known", window=WEEK, says="share of statements that spilled, 7 days"),
+    fx.rate("spill_rate_28d", "spilled", "spill_known", window=MONTH, says="share of statements that spilled, 28 days"),
+    fx.derived(
         "pruned_share_7d",
         "sum(files_pruned) {w} / nullif(sum(files_pruned) {w} + sum(files_read) {w}, 0)",
         window=WEEK,
         says="share of files skipped, last 7 days",
         unit="share",
     ),
-    total("read_gb_7d", "read_gb", window=WEEK, says="data read, last 7 days", unit="GB"),
+    fx.total("read_gb_7d", "read_gb", window=WEEK, says="data read, last 7 days", unit="GB"),
 )

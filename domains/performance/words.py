@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from domains.performance.clusters import SETTINGS
 from domains.performance.statements import HISTORY
-from framework.declare.formulas import counted, derived, quantile
-from framework.declare.model import days
+from framework import days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
-    from framework.declare.model import Feature
+    from framework import Feature
 
 WEEK, MONTH = days(7), days(28)
 P95 = 0.95
@@ -39,13 +39,13 @@ def rule(queued: str, whole: str, idle: str, running: str, least: str) -> str:
     )
 
 
-count, hidden = partial(counted, unit="statements"), partial(counted, hidden=True)
+count, hidden = partial(fx.counted, unit="statements"), partial(fx.counted, hidden=True)
 
 
 def held(name: str, *, says: str, unit: str, column: str) -> Feature:
     """Declare a setting as of the day's end, carried over silent days."""
     sql = f"last(day_{name}, true) {{w}}"
-    return derived(name, sql, window=days(29), says=says, unit=unit, needs=(f"{SETTINGS}.{column}",))
+    return fx.derived(name, sql, window=days(29), says=says, unit=unit, needs=(f"{SETTINGS}.{column}",))
 
 
 def upward(name: str, of: str, *, says: str, needs: tuple[str, ...] = ()) -> Feature:
@@ -59,14 +59,14 @@ def upward(name: str, of: str, *, says: str, needs: tuple[str, ...] = ()) -> Fea
     """
     known = f"{COMPARABLE} AND {of} > 0 AND {of}_usual > 0"
     sql = f"CASE WHEN {known} THEN greatest(ln({of} / {of}_usual), 0) END"
-    return derived(name, sql, says=says, unit="log ratio", needs=needs)
+    return fx.derived(name, sql, says=says, unit="log ratio", needs=needs)
 
 
 def usual(of: str, *, needs: tuple[str, ...] = ()) -> tuple[Feature, Feature]:
     """Declare the median of a daily column over the 28 days before, as two hidden columns."""
-    past = derived(
+    past = fx.derived(
         f"{of}_past", f"sort_array(collect_list({of}) {{past}})", window=MONTH, says="values of the days before",
         hidden=True, type="array<double>", needs=needs,
     )  # fmt: skip
-    middle = quantile(f"{of}_usual", 0.5, f"{of}_past", says="median of the days before")
-    return past, derived(f"{of}_usual", middle.sql, says=middle.says, hidden=True)
+    middle = fx.quantile(f"{of}_usual", 0.5, f"{of}_past", says="median of the days before")
+    return past, fx.derived(f"{of}_usual", middle.sql, says=middle.says, hidden=True)

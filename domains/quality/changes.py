@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.contract.snapshots import TABLE
-from framework.declare.labels import KNOWN_AT
+from framework import KNOWN_AT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 MAX_GAP = 180
 """Days between two snapshots of a table beyond which they say nothing about what changed when."""

@@ -6,25 +6,13 @@ from typing import TYPE_CHECKING
 
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import MAX_GAP, SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
-from framework.declare.formulas import (
-    calendar,
-    counted,
-    daily,
-    days_since,
-    derived,
-    lagged,
-    last_of,
-    mean,
-    total,
-    zscore,
-)
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 DAY, WEEK, MONTH, QUARTER = days(1), days(7), days(28), days(90)
 CAP_HOURS = 14 * 24
@@ -40,7 +28,7 @@ DAY_END = "(__day + 1) * 86400D"
 
 def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
     """Declare the log of a positive column's ratio to an earlier value; -10 where everything is gone."""
-    return derived(
+    return fx.derived(
         name, f"CASE WHEN {since} > 0 AND {of} >= 0 THEN greatest(ln({of} / {since}), -10) END", says=says, unit="log"
     )
 
@@ -52,10 +40,10 @@ def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
     ends = {"low": f"{low} - ({margin})", "high": f"{high} + {margin}"}
     return (
         *(
-            derived(f"{name}_{end}_28d", sql, window=MONTH, says=f"{end} end of the usual {says}", hidden=True)
+            fx.derived(f"{name}_{end}_28d", sql, window=MONTH, says=f"{end} end of the usual {says}", hidden=True)
             for end, sql in ends.items()
         ),
-        derived(
+        fx.derived(
             f"{name}_outside_28d",
             # `greatest` passes over NULL: the difference decides whether there is anything to compare.
             f"10 * CASE WHEN {of} - {name}_high_28d IS NOT NULL THEN"
@@ -69,21 +57,21 @@ def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
 
 def changed(name: str, *, says: str) -> Feature:
     """Declare a day's count of column changes, 0 on a day without a snapshot."""
-    return counted(name, f"sum({name})", says=says, unit="columns", needs=SHAPE)
+    return fx.counted(name, f"sum({name})", says=says, unit="columns", needs=SHAPE)
 
 
 DAILY = (
-    daily("seen", "count(row_seen)", empty=0, says="1 if the table was seen", unit="0/1", needs=SEEN),
-    daily("row_count", "max(row_count)", says="rows at the end of the day", unit="rows", needs=ROWS),
-    daily("size_bytes", "max(size_bytes)", says="size at the end of the day", unit="bytes", needs=SIZE),
-    daily("column_count", "max(column_count)", says="columns", unit="columns", needs=SHAPE),
+    fx.daily("seen", "count(row_seen)", empty=0, says="1 if the table was seen", unit="0/1", needs=SEEN),
+    fx.daily("row_count", "max(row_count)", says="rows at the end of the day", unit="rows", needs=ROWS),
+    fx.daily("size_bytes", "max(size_bytes)", says="size at the end of the day", unit="bytes", needs=SIZE),
+    fx.daily("column_count", "max(column_count)", says="columns", unit="columns", needs=SHAPE),
     changed("added", says="columns added since the snapshot before"),
     changed("dropped", says="columns dropped since the snapshot before"),
     changed("retyped", says="columns whose type changed since the snapshot before"),
-    daily("writes", "count(write_time)", empty=0, says="writes", unit="writes", needs=WRITES),
-    daily(
+    fx.daily("writes", "count(write_time)", empty=0, says="writes", unit="writes", needs=WRITES),
+    fx.daily(
         "write_times",
-        last_of("sort_array(collect_list(cast(unix_timestamp(write_time) AS double)))", GAPS + 1),
+        fx.last_of("sort_array(collect_list(cast(unix_timestamp(write_time) AS double)))", GAPS + 1),
         says="the day's last writes, in time",
         needs=WRITES,
         hidden=True,
@@ -92,19 +80,19 @@ DAILY = (
 )
 
 VOLUME = (
-    lagged("rows_1d_ago", "row_count", by=DAY, says="rows a day ago", hidden=True),
-    lagged("rows_7d_ago", "row_count", by=WEEK, says="rows a week ago", hidden=True),
-    lagged("size_1d_ago", "size_bytes", by=DAY, says="size a day ago", hidden=True),
-    lagged("columns_1d_ago", "column_count", by=DAY, says="columns a day ago", hidden=True),
+    fx.lagged("rows_1d_ago", "row_count", by=DAY, says="rows a day ago", hidden=True),
+    fx.lagged("rows_7d_ago", "row_count", by=WEEK, says="rows a week ago", hidden=True),
+    fx.lagged("size_1d_ago", "size_bytes", by=DAY, says="size a day ago", hidden=True),
+    fx.lagged("columns_1d_ago", "column_count", by=DAY, says="columns a day ago", hidden=True),
     log_change("rows_change_1d", "row_count", since="rows_1d_ago", says="log change of rows since the day before"),
     log_change("rows_change_7d", "row_count", since="rows_7d_ago", says="log change of rows since a week ago"),
     log_change("size_change_1d", "size_bytes", since="size_1d_ago", says="log change of size since the day before"),
-    derived(
+    fx.derived(
         "columns_change_1d", "column_count - columns_1d_ago", says="columns more than the day before", unit="columns"
     ),
     *usual("rows", "row_count", says="rows", unit="tenths of the interval"),
     *usual("size", "size_bytes", says="bytes", unit="tenths of the interval"),
-    derived(
+    fx.derived(
         "rows_z_28d",
         "CASE WHEN count(row_count) {past} >= 3 THEN abs(row_count - avg(row_count) {past})"
         " / (stddev_samp(row_count) {past} + 0.001 * avg(row_count) {past} + 1) END",
@@ -112,9 +100,11 @@ VOLUME = (
         says="rows against mean and deviation of the 28 days before, either way",
         unit="standard deviations",
     ),
-    zscore("change_z_28d", "rows_change_1d", window=MONTH, says="the day's change of rows against those before"),
-    mean("change_mean_28d", "rows_change_1d", window=MONTH, says="mean daily log change of rows, 28 days", unit="log"),
-    derived(
+    fx.zscore("change_z_28d", "rows_change_1d", window=MONTH, says="the day's change of rows against those before"),
+    fx.mean(
+        "change_mean_28d", "rows_change_1d", window=MONTH, says="mean daily log change of rows, 28 days", unit="log"
+    ),
+    fx.derived(
         "bytes_per_row_change",
         "size_change_1d - rows_change_1d",
         says="log change of bytes per row since the day before",
@@ -123,18 +113,18 @@ VOLUME = (
 )
 
 FRESHNESS = (
-    total("writes_7d", "writes", window=WEEK, says="writes, last 7 days", unit="writes"),
-    total("writes_28d", "writes", window=MONTH, says="writes, last 28 days", unit="writes"),
-    zscore("writes_z_28d", "writes", window=MONTH, says="the day's writes against the 28 days before"),
-    derived(
+    fx.total("writes_7d", "writes", window=WEEK, says="writes, last 7 days", unit="writes"),
+    fx.total("writes_28d", "writes", window=MONTH, says="writes, last 28 days", unit="writes"),
+    fx.zscore("writes_z_28d", "writes", window=MONTH, says="the day's writes against the 28 days before"),
+    fx.derived(
         "last_writes",
-        last_of("flatten(collect_list(write_times) {w})", GAPS + 1),
+        fx.last_of("flatten(collect_list(write_times) {w})", GAPS + 1),
         window=QUARTER,
         says="the last writes of a quarter",
         hidden=True,
         type="array<double>",
     ),
-    derived(
+    fx.derived(
         "gaps",
         "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
         " (x, i) -> (x - last_writes[i]) / 3600))",
@@ -142,36 +132,36 @@ FRESHNESS = (
         hidden=True,
         type="array<double>",
     ),
-    derived(
+    fx.derived(
         "hours_since_write",
         f"({DAY_END} - try_element_at(last_writes, -1)) / 3600",
         says="hours from the last write to the end of the day",
         unit="hours",
     ),
-    derived(
+    fx.derived(
         "median_gap_hours",
         "(try_element_at(gaps, greatest(cast(ceil(size(gaps) / 2) AS int), 1))"
         " + try_element_at(gaps, cast(floor(size(gaps) / 2) AS int) + 1)) / 2",
         says="median of the last five gaps between writes",
         unit="hours",
     ),
-    derived("longest_gap_hours", "try_element_at(gaps, -1)", says="longest of the last five gaps", unit="hours"),
-    derived(
+    fx.derived("longest_gap_hours", "try_element_at(gaps, -1)", says="longest of the last five gaps", unit="hours"),
+    fx.derived(
         "expected_hours",
         "CASE WHEN median_gap_hours >= 0 THEN"
         f" least(greatest(median_gap_hours - hours_since_write, 0), {CAP_HOURS}) END",
         says="hours until the next write, if the gap is the usual one",
         unit="hours",
     ),
-    derived(
+    fx.derived(
         "write_hour", "(try_element_at(last_writes, -1) % 86400) / 3600", says="hour of the last write", unit="UTC"
     ),
     *(
-        lagged(f"writes_{n}_days_ago", "writes", by=days(n), says=f"writes {n} days ago", hidden=True)
+        fx.lagged(f"writes_{n}_days_ago", "writes", by=days(n), says=f"writes {n} days ago", hidden=True)
         for n in (5, 6, 12, 13, 19, 20, 26, 27)
     ),
     *(
-        derived(
+        fx.derived(
             f"writes_{says}_28d",
             " + ".join(f"coalesce(writes_{n}_days_ago, 0)" for n in (back, back + 7, back + 14, back + 21)),
             says=f"writes on the weekday {ahead}, last four weeks",
@@ -179,38 +169,39 @@ FRESHNESS = (
         )
         for says, back, ahead in (("tomorrow", 6, "of tomorrow"), ("day_after", 5, "of the day after tomorrow"))
     ),
-    *calendar("snapshot_date"),
+    *fx.calendar("snapshot_date"),
 )
 
 SCHEMA = (
-    derived("changed_day", "CASE WHEN added + dropped + retyped > 0 THEN 1 ELSE 0 END", says="1 if a column changed",
-            hidden=True),
-    total("changed_days_7d", "changed_day", window=WEEK, says="days with a column change, last 7 days", unit="days"),
-    total("changed_days_28d", "changed_day", window=MONTH, says="days with a column change, last 28 days", unit="days"),
-    total("changed_days_90d", "changed_day", window=QUARTER, says="days with a column change, 90 days", unit="days"),
-    total("added_28d", "added", window=MONTH, says="columns added, last 28 days", unit="columns"),
-    total("dropped_28d", "dropped", window=MONTH, says="columns dropped, last 28 days", unit="columns"),
-    days_since("days_since_change", "changed_day", window=QUARTER, says="days since a column changed"),
-    derived(
+    fx.derived("changed_day", "CASE WHEN added + dropped + retyped > 0 THEN 1 ELSE 0 END", says="1 if a column changed",
+               hidden=True),
+    fx.total("changed_days_7d", "changed_day", window=WEEK, says="days with a column change, last 7 days", unit="days"),
+    fx.total("changed_days_28d", "changed_day", window=MONTH, says="days with a column change, last 28 days",
+             unit="days"),
+    fx.total("changed_days_90d", "changed_day", window=QUARTER, says="days with a column change, 90 days", unit="days"),
+    fx.total("added_28d", "added", window=MONTH, says="columns added, last 28 days", unit="columns"),
+    fx.total("dropped_28d", "dropped", window=MONTH, says="columns dropped, last 28 days", unit="columns"),
+    fx.days_since("days_since_change", "changed_day", window=QUARTER, says="days since a column changed"),
+    fx.derived(
         "known_days_90d",
         "count(row_count) {w}",
         window=QUARTER,
         says="days on which the table was seen, 90 days",
         hidden=True,
     ),
-    derived(
+    fx.derived(
         "change_rate_90d",
         "1 - pow(1 - least((changed_days_90d + 0.5) / (greatest(known_days_90d, changed_days_90d) + 1), 1), 7)",
         says="chance of a change within a week at the daily rate of the last 90 days",
         unit="share",
     ),
-    derived(
+    fx.derived(
         "schema_changes_28d",
         "sum(changed_days_28d) {peers of table_catalog, table_schema} - changed_days_28d",
         says="days with a column change of the schema's other tables, last 28 days",
         unit="days",
     ),
-    derived(
+    fx.derived(
         "catalog_changes_7d",
         "sum(changed_days_7d) {peers of table_catalog} - changed_days_7d",
         says="days with a column change of the catalog's other tables, last 7 days",

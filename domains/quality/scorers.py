@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.scoring.scorer import BatchScorer
+from framework import BatchScorer
 
 SEEN = (("seen", ">", 0),)
 

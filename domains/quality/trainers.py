@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
 from domains.quality.features import CAP_HOURS, ROWS, QualityFeatures
-from framework.declare.labels import LABEL_KNOWN_AT, label_within
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
-from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.learners import boosted_regression, boosted_trees, isolation_forest
+from framework import (
+    LABEL_KNOWN_AT,
+    WORTH_AN_ALERT,
+    Algorithm,
+    AnomalyTrainer,
+    ClassificationTrainer,
+    FromFeature,
+    Lookup,
+    ModelSpec,
+    RegressionTrainer,
+    days,
+    label_within,
+    learners,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 TIME = "snapshot_date"
 PERSISTS = 3
@@ -67,7 +77,7 @@ class DataDriftDetector(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """An isolation forest."""
-        return isolation_forest(heavy_tailed=True)
+        return learners.isolation_forest(heavy_tailed=True)
 
 
 class DataFreshnessPredictor(RegressionTrainer):
@@ -120,7 +130,7 @@ class DataFreshnessPredictor(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_regression()
+        return learners.boosted_regression()
 
 
 class SchemaChangePredictor(ClassificationTrainer):
@@ -165,4 +175,6 @@ class SchemaChangePredictor(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees: few, shallow and held back, since changes are rare and tables few."""
-        return boosted_trees(n_estimators=150, max_depth=2, colsample_bytree=0.5, min_child_weight=30, reg_lambda=20.0)
+        return learners.boosted_trees(
+            n_estimators=150, max_depth=2, colsample_bytree=0.5, min_child_weight=30, reg_lambda=20.0
+        )

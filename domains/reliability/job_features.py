@@ -7,31 +7,13 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, job_runs, with_runtime
 from domains.reliability.runs import first_runs, followers, retries, with_breach
-from framework.declare.formulas import (
-    calendar,
-    counted,
-    daily,
-    days_since,
-    derived,
-    lagged,
-    last_of,
-    mean,
-    nearest_rank,
-    quantile,
-    rate,
-    smoothed_rate,
-    sorted_values,
-    total,
-    values,
-    zscore,
-)
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 WEEK, MONTH, QUARTER = days(7), days(28), days(90)
 DEADLINE_SHARE = 0.95
@@ -43,23 +25,23 @@ RUNTIME = ("fact_job_run_timeline.compute_ids", "dim_cluster.dbr_version")
 SUCCESSFUL = "CASE WHEN succeeded = 1 THEN seconds END"
 
 
-count = partial(counted, unit="runs", needs=OUTCOME)
+count = partial(fx.counted, unit="runs", needs=OUTCOME)
 
 
 def share_of_last(number: int) -> Feature:
     """Declare the share of failures among the last decided runs of the past 28 days."""
-    last = last_of("flatten(collect_list(last_outcomes) {w})", number)
+    last = fx.last_of("flatten(collect_list(last_outcomes) {w})", number)
     sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
     says = f"share of the last {number} decided runs that failed, within 28 days"
-    return derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
+    return fx.derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
 
 
 def share_of_last_days(number: int) -> Feature:
     """Declare the share of days with a failure among a job's last active days of a quarter, smoothed."""
-    last = last_of("collect_list(decided_outcome) {w}", number)
+    last = fx.last_of("collect_list(decided_outcome) {w}", number)
     sql = f"aggregate({last}, 0.5D, (total, failed) -> total + failed) / (size({last}) + 1)"
     says = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
-    return derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
+    return fx.derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
 
 
 def fading_share(half_life: int) -> Feature:
@@ -70,7 +52,7 @@ def fading_share(half_life: int) -> Feature:
     bad, every = (f"coalesce(sum({flag} * {weight}) {{w}}, 0)" for flag in ("failure_day", "decided_day"))
     says = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
     sql = f"({bad} + 0.5D * {weight}) / ({every} + {weight})"
-    return derived(f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, says=says, unit="share")
+    return fx.derived(f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, says=says, unit="share")
 
 
 DAY = (
@@ -89,14 +71,16 @@ DAY = (
     count("first_runs", "count(breached)", says="first runs with a deadline", hidden=True),
     count("retries_won", "sum(retry_succeeded)", says="runs after a failure that succeeded", hidden=True),
     count("retries_made", "count(retry_succeeded)", says="runs after a failure", hidden=True),
-    daily(
+    fx.daily(
         "last_outcomes",
-        last_of("sort_array(collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END))", LAST_RUNS),
+        fx.last_of(
+            "sort_array(collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END))", LAST_RUNS
+        ),
         says="the day's last outcomes, in time",
         hidden=True,
         type="array<struct<at:timestamp,failed:int>>",
     ),
-    daily(
+    fx.daily(
         "decided_outcome",
         "max(failed)",
         says="1 if a run failed, 0 if all succeeded, else NULL",
@@ -107,62 +91,64 @@ DAY = (
         "long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True
     ),
     count("long_ended", "sum(long_ended)", says="runs first seen on an earlier day", hidden=True),
-    values("seconds", SUCCESSFUL, needs=OUTCOME),
-    values("first_hours", "end_hours", needs=OUTCOME),
-    daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
-    daily(
+    fx.values("seconds", SUCCESSFUL, needs=OUTCOME),
+    fx.values("first_hours", "end_hours", needs=OUTCOME),
+    fx.daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
+    fx.daily(
         "median_seconds", f"percentile({SUCCESSFUL}, 0.5)", says="median duration of successful runs", unit="seconds"
     ),
-    daily("runtime_major", "max(runtime_major)", says="newest major runtime version", unit="version", needs=RUNTIME),
+    fx.daily("runtime_major", "max(runtime_major)", says="newest major runtime version", unit="version", needs=RUNTIME),
 )
 
 ACTIVITY = (
-    total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
-    total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
-    total("active_days_7d", "active", window=WEEK, says="days with a run, last 7 days", unit="days"),
-    total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
-    derived(
+    fx.total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
+    fx.total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
+    fx.total("active_days_7d", "active", window=WEEK, says="days with a run, last 7 days", unit="days"),
+    fx.total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    fx.derived(
         "running_runs",
         "greatest(sum(long_started) {w} - sum(long_ended) {w}, 0)",
         window=MAX_RUN,
         says="runs still running at the end of the day",
         unit="runs",
     ),
-    rate(
+    fx.rate(
         "runs_per_active_day_28d", "runs", "active", window=MONTH, says="runs per active day, last 28 days", unit="runs"
     ),
-    days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
+    fx.days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
     *(
-        lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True)
+        fx.lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True)
         for n in (6, 13, 20, 27)
     ),
-    derived(
+    fx.derived(
         "runs_on_next_weekday_28d",
         " + ".join(f"coalesce(runs_{n}_days_ago, 0)" for n in (6, 13, 20, 27)),
         says="runs on tomorrow's weekday, last four weeks",
         unit="runs",
     ),
-    *calendar("run_date"),
+    *fx.calendar("run_date"),
 )
 
 FAILURES = (
-    rate("failure_rate_7d", "failed", "decided", window=WEEK, says="share of decided runs that failed, last 7 days"),
-    rate("failure_rate_28d", "failed", "decided", window=MONTH, says="share of decided runs that failed, last 28 days"),
-    rate(
+    fx.rate("failure_rate_7d", "failed", "decided", window=WEEK, says="share of decided runs that failed, last 7 days"),
+    fx.rate(
+        "failure_rate_28d", "failed", "decided", window=MONTH, says="share of decided runs that failed, last 28 days"
+    ),
+    fx.rate(
         "timeout_rate_28d", "timed_out", "decided", window=MONTH, says="share of decided runs that timed out, 28 days"
     ),
-    rate(
+    fx.rate(
         "cancel_rate_28d", "cancelled", "runs", window=MONTH, says="share of runs that did not do their work, 28 days"
     ),
-    total("failed_days_7d", "failure_day", window=WEEK, says="days with a failed run, last 7 days", unit="days"),
-    smoothed_rate(
+    fx.total("failed_days_7d", "failure_day", window=WEEK, says="days with a failed run, last 7 days", unit="days"),
+    fx.smoothed_rate(
         "failed_day_share_28d",
         "failure_day",
         "decided_day",
         window=MONTH,
         says="share of active days with a failed run, last 28 days, add-one smoothed",
     ),
-    smoothed_rate(
+    fx.smoothed_rate(
         "failed_day_share_90d",
         "failure_day",
         "decided_day",
@@ -175,9 +161,9 @@ FAILURES = (
     share_of_last_days(10),
     fading_share(10),
     fading_share(21),
-    days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
-    days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
-    rate(
+    fx.days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
+    fx.days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
+    fx.rate(
         "retry_success_rate_28d",
         "retries_won",
         "retries_made",
@@ -187,18 +173,18 @@ FAILURES = (
 )
 
 DURATIONS = (
-    sorted_values("seconds_7d", "seconds", window=WEEK),
-    sorted_values("seconds_28d", "seconds", window=MONTH),
-    quantile("median_seconds_7d", 0.5, "seconds_7d", says="median duration, last 7 days", unit="seconds"),
-    quantile("median_seconds_28d", 0.5, "seconds_28d", says="median duration, last 28 days", unit="seconds"),
-    quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", says="P95 duration, last 28 days", unit="seconds"),
-    mean(
+    fx.sorted_values("seconds_7d", "seconds", window=WEEK),
+    fx.sorted_values("seconds_28d", "seconds", window=MONTH),
+    fx.quantile("median_seconds_7d", 0.5, "seconds_7d", says="median duration, last 7 days", unit="seconds"),
+    fx.quantile("median_seconds_28d", 0.5, "seconds_28d", says="median duration, last 28 days", unit="seconds"),
+    fx.quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", says="P95 duration, last 28 days", unit="seconds"),
+    fx.mean(
         "median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"
     ),
-    zscore(
+    fx.zscore(
         "seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"
     ),
-    derived(
+    fx.derived(
         "seconds_ratio_7d",
         "median_seconds_7d / nullif(median_seconds_28d, 0)",
         says="median duration of 7 days over that of 28 days",
@@ -207,30 +193,30 @@ DURATIONS = (
 )
 
 PROMISES = (
-    lagged("p95_seconds_a_week_ago", "p95_seconds_28d", by=WEEK, says="P95 duration as of a week ago", hidden=True),
-    total("failed_runs_7d", "failed", window=WEEK, says="failed runs, last 7 days", unit="runs"),
-    total("decided_runs_7d", "decided", window=WEEK, says="decided runs, last 7 days", unit="runs"),
-    derived(
+    fx.lagged("p95_seconds_a_week_ago", "p95_seconds_28d", by=WEEK, says="P95 duration as of a week ago", hidden=True),
+    fx.total("failed_runs_7d", "failed", window=WEEK, says="failed runs, last 7 days", unit="runs"),
+    fx.total("decided_runs_7d", "decided", window=WEEK, says="decided runs, last 7 days", unit="runs"),
+    fx.derived(
         "late_runs_7d",
         "size(filter(seconds_7d, x -> x > p95_seconds_a_week_ago))",
         says="successful runs of the last 7 days that took longer than the P95 of a week ago",
         unit="runs",
     ),
-    derived(
+    fx.derived(
         "health_7d",
         "100 * (1 - (failed_runs_7d + late_runs_7d) / nullif(decided_runs_7d, 0))",
         says="100 x (1 - share of failed or late runs), last 7 days",
         unit="points",
     ),
-    sorted_values("first_hours_90d", "first_hours", window=QUARTER),
-    derived(
+    fx.sorted_values("first_hours_90d", "first_hours", window=QUARTER),
+    fx.derived(
         "deadline_hours",
-        f"coalesce(max(sla_hours) {{w}}, {nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
+        f"coalesce(max(sla_hours) {{w}}, {fx.nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
         window=QUARTER,
         says="deadline of the day's first run: as configured, else P95 of its past ends",
         unit="hours after 00:00 local",
     ),
-    smoothed_rate(
+    fx.smoothed_rate(
         "breach_rate_28d",
         "breaches",
         "first_runs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from framework.core.config import DomainOptions
+from framework import DomainOptions
 
 
 class ReliabilityOptions(DomainOptions):

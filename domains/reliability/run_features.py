@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, job_runs
 from domains.reliability.runs import followers, retries
-from framework.declare.formulas import derived, recent
-from framework.declare.model import Feature, TableSpec, days
-from framework.features.builder import EventFeatures
+from framework import EventFeatures, Feature, TableSpec, days
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 MONTH = 28
 SUCCESSFUL = "CASE WHEN failed = 0 THEN seconds END"
@@ -21,7 +20,7 @@ SUCCESSFUL = "CASE WHEN failed = 0 THEN seconds END"
 
 def before(name: str, sql: str, *, window: int = MONTH, says: str, unit: str = "") -> Feature:
     """Declare an expression over the job's events before the failure."""
-    return derived(name, sql, window=days(window), says=says, unit=unit, needs=OUTCOME)
+    return fx.derived(name, sql, window=days(window), says=says, unit=unit, needs=OUTCOME)
 
 
 def seconds_since(name: str, condition: str, *, says: str) -> Feature:
@@ -45,17 +44,17 @@ class ReliabilityRunFeatures(EventFeatures):
         time_type="timestamp",
         needs=NEEDS,
         columns=(
-            derived("duration_seconds", "seconds", says="duration of the failed run", unit="seconds"),
-            derived(
+            fx.derived("duration_seconds", "seconds", says="duration of the failed run", unit="seconds"),
+            fx.derived(
                 "is_timeout", "CASE WHEN state = 'TIMED_OUT' THEN 1 ELSE 0 END", says="1 if it timed out", unit="0/1"
             ),
-            derived(
+            fx.derived(
                 "is_retry",
                 "CASE WHEN trigger_type = 'RETRY' THEN 1 ELSE 0 END",
                 says="1 if it was a retry itself",
                 unit="0/1",
             ),
-            derived(
+            fx.derived(
                 "is_infrastructure",
                 "CASE WHEN termination_code RLIKE 'CLUSTER|DRIVER|CLOUD|QUOTA|INTERNAL' THEN 1 "
                 "WHEN termination_code IS NOT NULL THEN 0 END",
@@ -63,19 +62,31 @@ class ReliabilityRunFeatures(EventFeatures):
                 unit="0/1",
                 needs=("fact_job_run_timeline.termination_code",),
             ),
-            derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", says="hour on a circle, sine"),
-            derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", says="hour on a circle, cosine"),
-            derived(
+            fx.derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", says="hour on a circle, sine"),
+            fx.derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", says="hour on a circle, cosine"),
+            fx.derived(
                 "workspace_failures_1h",
                 "failures_nearby",
                 says="failed runs of the workspace in the hour before",
                 unit="runs",
             ),
-            before("runs_before_1d", recent("count", "failed"), window=1, says="decided runs, last day", unit="runs"),
-            before("runs_before_28d", recent("count", "failed"), says="decided runs, last 28 days", unit="runs"),
-            before("failures_before_1d", recent("sum", "failed"), window=1, says="failed runs, last day", unit="runs"),
-            before("failures_before_28d", recent("sum", "failed"), says="failed runs, last 28 days", unit="runs"),
-            derived(
+            before(
+                "runs_before_1d",
+                fx.recent("count", "failed"),
+                window=1,
+                says="decided runs, last day",
+                unit="runs",
+            ),
+            before("runs_before_28d", fx.recent("count", "failed"), says="decided runs, last 28 days", unit="runs"),
+            before(
+                "failures_before_1d",
+                fx.recent("sum", "failed"),
+                window=1,
+                says="failed runs, last day",
+                unit="runs",
+            ),
+            before("failures_before_28d", fx.recent("sum", "failed"), says="failed runs, last 28 days", unit="runs"),
+            fx.derived(
                 "failure_rate_before_28d",
                 "failures_before_28d / nullif(runs_before_28d, 0)",
                 says="share of decided runs that failed, last 28 days",
@@ -83,7 +94,7 @@ class ReliabilityRunFeatures(EventFeatures):
             ),
             before(
                 "seconds_ratio",
-                f"seconds * {recent('count', SUCCESSFUL)} / nullif({recent('sum', SUCCESSFUL)}, 0)",
+                f"seconds * {fx.recent('count', SUCCESSFUL)} / nullif({fx.recent('sum', SUCCESSFUL)}, 0)",
                 says="duration over the mean of successful runs, last 28 days",
                 unit="ratio",
             ),
@@ -94,13 +105,13 @@ class ReliabilityRunFeatures(EventFeatures):
             seconds_since("seconds_since_failure", "failed = 1", says="time since the job failed before"),
             before(
                 "retries_before_28d",
-                recent("count", "retry_succeeded"),
+                fx.recent("count", "retry_succeeded"),
                 says="runs after a failure, 28 days",
                 unit="runs",
             ),
             before(
                 "retry_success_share_28d",
-                f"({recent('sum', 'retry_succeeded')} + 1) / ({recent('count', 'retry_succeeded')} + 2)",
+                f"({fx.recent('sum', 'retry_succeeded')} + 1) / ({fx.recent('count', 'retry_succeeded')} + 2)",
                 says="share of runs after a failure that succeeded, last 28 days, add-one smoothed",
                 unit="share",
             ),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, RUN, SLICE
-from framework.declare.model import hours
+from framework import hours
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 RETRY_WITHIN = hours(24)
 
@@ -67,7 +67,7 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    from framework.declare.formulas import nearest_rank
+    from framework import formulas as fx
 
     past = first.where("known_day IS NOT NULL").selectExpr(
         *JOB, "unix_date(known_day) AS at", "end_hours AS past_hours"
@@ -75,7 +75,7 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
     asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
     both = asked.unionByName(past, allowMissingColumns=True)
     over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"
-    deadline = f"coalesce(sla_hours, {nearest_rank(f'sort_array(collect_list(past_hours) {over})', share)})"
+    deadline = f"coalesce(sla_hours, {fx.nearest_rank(f'sort_array(collect_list(past_hours) {over})', share)})"
     judged = both.withColumn("deadline", F.expr(deadline)).where("run_id IS NOT NULL")
     return judged.withColumn("breached", (F.col("end_hours") > F.col("deadline")).cast("int")).drop("at", "past_hours")
 

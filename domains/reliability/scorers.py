@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.reliability.trainers import MIN_ACTIVE_DAYS
-from framework.scoring.scorer import BatchScorer
+from framework import BatchScorer
 
 
 class JobFailureScorer(BatchScorer):

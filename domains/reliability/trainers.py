@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.runs import JOB, OUTCOME, RUN, SLICE, job_runs
 from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.runs import RETRY_WITHIN, first_runs, followers
-from framework.declare.labels import LABEL_KNOWN_AT, label_within
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
-from framework.training import ClassificationTrainer, RegressionTrainer
-from framework.training.learners import as_multiple_of, boosted_regression, boosted_trees
+from framework import (
+    LABEL_KNOWN_AT,
+    Algorithm,
+    ClassificationTrainer,
+    FromFeature,
+    Lookup,
+    ModelSpec,
+    RegressionTrainer,
+    days,
+    label_within,
+    learners,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 JOBS, FAILED_RUNS = Lookup(table="reliability_features"), Lookup(table="reliability_run_features")
 MIN_ACTIVE_DAYS = 8
@@ -51,7 +59,7 @@ class JobFailurePredictor(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_trees()
+        return learners.boosted_trees()
 
 
 class JobDurationForecaster(RegressionTrainer):
@@ -83,7 +91,7 @@ class JobDurationForecaster(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees on multiples of the usual: durations span five orders of magnitude, and may all grow."""
-        return as_multiple_of("median_seconds_28d", boosted_regression())
+        return learners.as_multiple_of("median_seconds_28d", learners.boosted_regression())
 
 
 class SlaBreachPredictor(ClassificationTrainer):
@@ -120,7 +128,7 @@ class SlaBreachPredictor(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_trees()
+        return learners.boosted_trees()
 
 
 class RetrySuccessPredictor(ClassificationTrainer):
@@ -162,7 +170,7 @@ class RetrySuccessPredictor(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_trees()
+        return learners.boosted_trees()
 
 
 class PipelineHealthScorer(RegressionTrainer):
@@ -197,4 +205,4 @@ class PipelineHealthScorer(RegressionTrainer):
 
     def estimator(self) -> Any:
         """Boosted trees."""
-        return boosted_regression()
+        return learners.boosted_regression()

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from domains.security.audit import MEMORY, REVIEW, USER, audited, changes_of_rights, grant_days, last_seen, named
 from domains.security.words import MONTH, QUARTER, amount, count, days_with, excess, over_peers, surprise
-from framework.declare.formulas import calendar, daily, days_since, derived, total, zscore
-from framework.declare.model import TableSpec
-from framework.features.builder import DailyFeatures
+from framework import DailyFeatures, TableSpec
+from framework import formulas as fx
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 AUDIT = ("fact_audit_logs.user_identity_email", "fact_audit_logs.action_name")
 FAILED, SENSITIVE = ("fact_audit_logs.is_failed_action",), ("fact_audit_logs.is_sensitive_action",)
@@ -32,7 +31,7 @@ DAY = (
     *amount("networks", "nullif(size(collect_set(network)), 0)", says="networks", unit="networks", needs=ADDRESS),
     count("exports", "sum(exported)", says="downloads and exports"),
     count("admin_actions", "sum(admin)", says="changes of the platform that are no grants"),
-    daily(
+    fx.daily(
         "unknown_networks",
         "size(collect_set(CASE WHEN new_network = 1 THEN network END))",
         says="networks not seen before",
@@ -40,7 +39,7 @@ DAY = (
         needs=ADDRESS,
     ),
     *(
-        daily(f"unknown_{name}", sql, says=f"{name} from networks not seen before", hidden=True, needs=ADDRESS)
+        fx.daily(f"unknown_{name}", sql, says=f"{name} from networks not seen before", hidden=True, needs=ADDRESS)
         for name, sql in (
             ("failures", "sum(failed * new_network)"),
             ("sensitive", "sum(sensitive * new_network)"),
@@ -66,7 +65,7 @@ VOLUME = (
         needs=(READER, "fact_query_history.produced_rows"),
     ),
     *amount("tables", "nullif(size(collect_set(source)), 0)", says="tables read", unit="tables", needs=LINEAGE),
-    daily(
+    fx.daily(
         "unknown_tables",
         "size(collect_set(CASE WHEN new_table = 1 THEN source END))",
         says="tables not read before",
@@ -76,7 +75,7 @@ VOLUME = (
 )
 
 KNOWN = (
-    derived(
+    fx.derived(
         "days_known",
         "__day - min(CASE WHEN events > 0 OR tables > 0 THEN __day END) {w}",
         window=QUARTER,
@@ -85,7 +84,7 @@ KNOWN = (
     ),
     # Everything is new to a newcomer: only those who have been here for a while can surprise.
     *(
-        derived(
+        fx.derived(
             f"new_{name}",
             f"CASE WHEN {guard} IS NOT NULL THEN IF(days_known >= {SETTLED_DAYS}, coalesce(unknown_{name}, 0), 0) END",
             says=says,
@@ -97,7 +96,7 @@ KNOWN = (
         )
     ),
     *(
-        derived(
+        fx.derived(
             f"new_network_{name}",
             f"CASE WHEN networks IS NOT NULL THEN IF(days_known >= {SETTLED_DAYS}, coalesce(unknown_{name}, 0), 0) END",
             says=f"{says} from networks not seen within 90 days",
@@ -113,8 +112,8 @@ KNOWN = (
 
 OWN_PAST = "against the user's own 28 days before"
 STANDING_OUT = (
-    zscore("events_z_28d", "events", window=MONTH, says=f"events {OWN_PAST}"),
-    zscore("read_bytes_z_28d", "read_bytes", window=MONTH, says=f"bytes read {OWN_PAST}"),
+    fx.zscore("events_z_28d", "events", window=MONTH, says=f"events {OWN_PAST}"),
+    fx.zscore("read_bytes_z_28d", "read_bytes", window=MONTH, says=f"bytes read {OWN_PAST}"),
     *(
         column
         for name, says in (
@@ -142,12 +141,12 @@ STANDING_OUT = (
             ("new_tables", "tables never read before"),
         )
     ),
-    derived("failure_share", "failures / nullif(events, 0)", says="share of events that failed", unit="share"),
+    fx.derived("failure_share", "failures / nullif(events, 0)", says="share of events that failed", unit="share"),
 )
 
 MIXED = "filter(array(action_surprise, client_surprise, object_surprise, hour_surprise), x -> x IS NOT NULL)"
 MIX = (
-    derived(
+    fx.derived(
         "active_past",
         "count(CASE WHEN events > 0 THEN 1 END) {past}",
         window=MONTH,
@@ -162,8 +161,8 @@ MIX = (
     surprise("client_surprise", "clients", says="how unusual the day's clients are for the user"),
     surprise("object_surprise", "objects", says="how unusual the day's objects are for the user"),
     surprise("hour_surprise", "hours", says="how unusual the day's hours are for the user"),
-    daily("first_hour", "min(hour)", says="local hour of the day's first event", unit="hours", hidden=True),
-    derived(
+    fx.daily("first_hour", "min(hour)", says="local hour of the day's first event", unit="hours", hidden=True),
+    fx.derived(
         "first_hour_shift",
         "CASE WHEN count(first_hour) {past} >= 3 THEN "
         "abs(first_hour - avg(first_hour) {past}) / (0.5D + stddev_samp(first_hour) {past}) END",
@@ -171,7 +170,7 @@ MIX = (
         says="how far the day's first event is from its usual hour",
         unit="spreads",
     ),
-    derived(
+    fx.derived(
         "mix_surprise",
         f"aggregate({MIXED}, 0D, (s, x) -> s + x) / nullif(size({MIXED}), 0)",
         says="how unusual the day's actions, clients, objects and hours are for the user, on average",
@@ -207,29 +206,33 @@ RIGHTS = (
         unit="objects",
         needs=PARAMS,
     ),
-    derived("grant_or_admin", "grants + revokes + admin_actions", says="changes of rights or platform", unit="events"),
-    total("grants_28d", "grants", window=MONTH, says="rights given, last 28 days", unit="grants"),
-    total("admin_actions_28d", "admin_actions", window=MONTH, says="changes of the platform, 28 days", unit="events"),
-    total("revokes_28d", "revokes", window=MONTH, says="rights taken back, last 28 days", unit="changes"),
-    derived(
+    fx.derived(
+        "grant_or_admin", "grants + revokes + admin_actions", says="changes of rights or platform", unit="events"
+    ),
+    fx.total("grants_28d", "grants", window=MONTH, says="rights given, last 28 days", unit="grants"),
+    fx.total(
+        "admin_actions_28d", "admin_actions", window=MONTH, says="changes of the platform, 28 days", unit="events"
+    ),
+    fx.total("revokes_28d", "revokes", window=MONTH, says="rights taken back, last 28 days", unit="changes"),
+    fx.derived(
         "days_since_grant",
         "__day - max(CASE WHEN grants > 0 THEN __day END) {past}",
         window=QUARTER,
         says="days since the user last gave a right, before today",
         unit="days",
     ),
-    days_since("days_since_undone", "undone_days", window=QUARTER, says="days since a bad outcome became certain"),
+    fx.days_since("days_since_undone", "undone_days", window=QUARTER, says="days since a bad outcome became certain"),
     count("undone_days", "sum(undone)", says="earlier grant days now known to have been undone", unit="days"),
     count("judged_days", "count(undone)", says="earlier grant days whose outcome is now known", unit="days"),
-    total("undone_days_90d", "undone_days", window=QUARTER, says="undone grant days, last 90 days", unit="days"),
-    total("judged_days_90d", "judged_days", window=QUARTER, says="judged grant days, last 90 days", unit="days"),
-    derived(
+    fx.total("undone_days_90d", "undone_days", window=QUARTER, says="undone grant days, last 90 days", unit="days"),
+    fx.total("judged_days_90d", "judged_days", window=QUARTER, says="judged grant days, last 90 days", unit="days"),
+    fx.derived(
         "undone_share_of_all",
         f"coalesce(sum(undone_days_90d) {{peers}} / nullif(sum(judged_days_90d) {{peers}}, 0), {PRIOR})",
         says="share of everybody's grant days that were undone, last 90 days",
         unit="share",
     ),
-    derived(
+    fx.derived(
         "undone_rate_90d",
         f"(undone_days_90d + {PRIOR_WEIGHT} * undone_share_of_all) / (judged_days_90d + {PRIOR_WEIGHT})",
         says="share of the user's grant days that were undone, last 90 days, shrunk to everybody's",
@@ -248,7 +251,7 @@ class SecurityFeatures(DailyFeatures):
         keys=USER,
         time="event_date",
         needs=AUDIT,
-        columns=(*DAY, *VOLUME, *KNOWN, *STANDING_OUT, *MIX, *RIGHTS, *calendar("event_date")),
+        columns=(*DAY, *VOLUME, *KNOWN, *STANDING_OUT, *MIX, *RIGHTS, *fx.calendar("event_date")),
     )
 
     def events(self, gold: GoldView) -> DataFrame:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from framework.core.config import DomainOptions
+from framework import DomainOptions
 
 Direction = Literal["add", "remove", "changes"]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framework.core.plugins import hookimpl
+from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework.features.builder import FeatureBuilder
-    from framework.scoring.scorer import BatchScorer
-    from framework.training import ModelTrainer
+    from framework import BatchScorer, FeatureBuilder, ModelTrainer
 
 
 @hookimpl

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 from domains.gold.truth import incident_days
 from domains.security.audit import REVIEW, USER, grant_days
 from domains.security.features import AUDIT, FAILED, PARAMS
-from framework.declare.labels import LABEL_KNOWN_AT
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, days
-from framework.training import WORTH_AN_ALERT, AnomalyTrainer, ClassificationTrainer
-from framework.training.learners import forest, isolation_forest
+from framework import (
+    LABEL_KNOWN_AT,
+    WORTH_AN_ALERT,
+    Algorithm,
+    AnomalyTrainer,
+    ClassificationTrainer,
+    FromFeature,
+    Lookup,
+    ModelSpec,
+    days,
+    learners,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import DataFrame
 
-    from framework.gold.view import GoldView
+    from framework import GoldView
 
 TABLE, TIME = "security_features", "event_date"
 RARE = days(56)
@@ -67,7 +75,7 @@ class SecurityThreatDetector(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """A forest of random splits."""
-        return isolation_forest()
+        return learners.isolation_forest()
 
 
 class ExfiltrationDetector(AnomalyTrainer):
@@ -95,7 +103,7 @@ class ExfiltrationDetector(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """A forest of random splits."""
-        return isolation_forest()
+        return learners.isolation_forest()
 
 
 class PrivilegeEscalationDetector(ClassificationTrainer):
@@ -126,7 +134,7 @@ class PrivilegeEscalationDetector(ClassificationTrainer):
 
     def estimator(self) -> Any:
         """A light forest."""
-        return forest()
+        return learners.forest()
 
 
 class UserBehaviorBaseline(AnomalyTrainer):
@@ -155,4 +163,4 @@ class UserBehaviorBaseline(AnomalyTrainer):
 
     def estimator(self) -> Any:
         """A forest whose trees see enough days to tell a rare mix from a lively one."""
-        return isolation_forest(max_samples=0.05)
+        return learners.isolation_forest(max_samples=0.05)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from framework.declare.formulas import counted, daily, derived
-from framework.declare.model import Feature, days
+from framework import Feature, days
+from framework import formulas as fx
 
 MONTH, QUARTER = days(28), days(90)
 
 
-count = partial(counted, unit="events")
+count = partial(fx.counted, unit="events")
 
 
 def amount(name: str, sql: str, *, says: str, unit: str, needs: tuple[str, ...]) -> tuple[Feature, ...]:
@@ -18,9 +18,9 @@ def amount(name: str, sql: str, *, says: str, unit: str, needs: tuple[str, ...])
 
     So a source that is absent, or says nothing of a user, gives NULL and not a row of zeros.
     """
-    seen = daily(f"{name}_seen", sql, says=says, needs=needs, hidden=True)
+    seen = fx.daily(f"{name}_seen", sql, says=says, needs=needs, hidden=True)
     known = f"CASE WHEN count({name}_seen) {{w}} > 0 THEN coalesce({name}_seen, 0) END"
-    return seen, derived(name, known, window=QUARTER, says=says, unit=unit)
+    return seen, fx.derived(name, known, window=QUARTER, says=says, unit=unit)
 
 
 def excess(name: str, of: str, *, says: str) -> tuple[Feature, ...]:
@@ -29,11 +29,11 @@ def excess(name: str, of: str, *, says: str) -> tuple[Feature, ...]:
     Deviations count in units of the usual spread, which never counts as less than a half. A user without a past
     is held against all users of the day.
     """
-    size = derived(f"{of}_log", f"ln(1 + {of})", says=f"log of {of}", hidden=True)
+    size = fx.derived(f"{of}_log", f"ln(1 + {of})", says=f"log of {of}", hidden=True)
     usual = f"coalesce(avg({of}_log) {{past}}, avg({of}_log) {{peers}})"
     spread = f"(0.5D + coalesce(stddev_samp({of}_log) {{past}}, 0))"
     sql = f"CASE WHEN {of} IS NOT NULL THEN greatest(0, ({of}_log - {usual}) / {spread}) END"
-    return size, derived(name, sql, window=MONTH, says=says, unit="log units per spread")
+    return size, fx.derived(name, sql, window=MONTH, says=says, unit="log units per spread")
 
 
 def over_peers(name: str, of: str, *, says: str) -> Feature:
@@ -45,16 +45,16 @@ def over_peers(name: str, of: str, *, says: str) -> Feature:
         says: Meaning.
     """
     usual = f"avg(CASE WHEN events > 0 THEN {of}_log END) {{peers}}"
-    return derived(
+    return fx.derived(
         name, f"CASE WHEN {of} IS NOT NULL THEN greatest(0, {of}_log - {usual}) END", says=says, unit="log units"
     )
 
 
 def days_with(name: str, sql: str, *, says: str) -> tuple[Feature, ...]:
     """Declare hidden sets: what stood in the day's events, and in those of each of the 28 days before."""
-    day = daily(f"{name}_set", f"collect_set({sql})", says=says, hidden=True, type="array<string>")
+    day = fx.daily(f"{name}_set", f"collect_set({sql})", says=says, hidden=True, type="array<string>")
     past = f"flatten(collect_list({name}_set) {{past}})"
-    return day, derived(f"{name}_past", past, window=MONTH, says=says, hidden=True, type="array<string>")
+    return day, fx.derived(f"{name}_past", past, window=MONTH, says=says, hidden=True, type="array<string>")
 
 
 def surprise(name: str, of: str, *, says: str) -> Feature:
@@ -68,4 +68,4 @@ def surprise(name: str, of: str, *, says: str) -> Feature:
     each = f"transform({of}_set, x -> -ln((size(filter({of}_past, y -> y = x)) + 0.5D) / (active_past + 1D)))"
     found = f"aggregate({each}, 0D, (s, x) -> s + x) / size({of}_set)"
     sql = f"CASE WHEN size({of}_set) > 0 AND active_past >= 3 THEN {found} END"
-    return derived(name, sql, says=says, unit="log units")
+    return fx.derived(name, sql, says=says, unit="log units")

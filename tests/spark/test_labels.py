@@ -16,7 +16,7 @@ from domains.reliability.trainers import (
     RetrySuccessPredictor,
     SlaBreachPredictor,
 )
-from framework.declare.labels import label_within
+from framework.training.labels import label_within
 
 # Shrinking would ask Spark for minutes; the examples are small enough to read.
 AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)

@@ -161,7 +161,7 @@ def runtime(spark, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 @pytest.fixture(scope="module")
 def written(runtime: Runtime) -> pd.DataFrame:
     """The outcomes before and after the last day is looked at."""
-    runtime.before = OUTCOMES.read(runtime).to_pandas()
+    vars(runtime)["before"] = OUTCOMES.read(runtime).to_pandas()
     for model in MODELS:
         assert monitor_model(runtime, model, AS_OF).status is Status.DONE
     return OUTCOMES.read(runtime).to_pandas()

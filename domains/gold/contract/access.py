@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.gold.contract.columns import column
-from framework.declare.gold import GoldTable
+from framework import GoldTable
 
 FACT_AUDIT_LOGS = GoldTable(
     name="fact_audit_logs",

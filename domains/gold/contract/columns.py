@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework.declare.gold import GoldColumn
+from framework import GoldColumn
 
 
 def column(name: str, kind: str, says: str, values: tuple[str, ...] = ()) -> GoldColumn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.gold.contract.columns import column
-from framework.declare.gold import GoldTable
+from framework import GoldTable
 
 FACT_QUERY_HISTORY = GoldTable(
     name="fact_query_history",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.gold.contract.columns import column, end_of
-from framework.declare.gold import GoldTable
+from framework import GoldTable
 
 TABLE = ("table_catalog", "table_schema", "table_name")
 _KEYS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.gold.contract.columns import column, end_of
-from framework.declare.gold import GoldTable
+from framework import GoldTable
 
 USAGE_UNITS = ("DBU", "DSU", "GB", "HOUR", "TOKEN", "ANSWER", "API_OPERATION", "NETWORK_BYTE", "NETWORK_HOUR")
 

@@ -8,11 +8,11 @@ from domains.gold.contract import TABLES
 from domains.gold.system.options import SystemOptions
 from domains.gold.system.view import write
 from domains.gold.system.views import system_views
-from framework.base.errors import GoldError, MissingInputError
+from framework import GoldSource, errors
 from framework.base.logging import get_logger
 from framework.declare.table import short_hash
 from framework.gold.catalog import first_line, open_table, quoted
-from framework.gold.view import GoldReader, GoldSource
+from framework.gold.view import GoldReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from domains.gold.system.view import SystemView, Written
+    from framework import GoldTable
     from framework.core.services import Services
-    from framework.declare.gold import GoldTable
 
 PREFIX = "gold_"
 DECLARED = {table.name: table for table in TABLES}
@@ -55,7 +55,7 @@ class SystemSource(GoldSource):
         views = system_views(options)
         known = self._known(runtime.spark, views)
         if not known:
-            raise GoldError(
+            raise errors.GoldError(
                 what="none of the system tables can be read",
                 where=self._catalog,
                 fix="enable the system schemas and grant SELECT on them; without a workspace, give a folder of gold "
@@ -65,7 +65,7 @@ class SystemSource(GoldSource):
         for view in views:
             try:
                 written = write(view, DECLARED[view.name], known, self._name)
-            except MissingInputError as error:
+            except errors.MissingInputError as error:
                 get_logger().warning("gold_table_absent", table=view.name, reason=error.what)
                 continue
             if written.without:
@@ -83,7 +83,7 @@ class SystemSource(GoldSource):
         for table in dict.fromkeys(name for view in views for name in view.reads):
             try:
                 found[table] = frozenset(_paths("", open_table(spark, f"{self._catalog}.{table}").schema))
-            except MissingInputError as error:
+            except errors.MissingInputError as error:
                 get_logger().warning("system_table_unreadable", table=error.where, reason=error.what)
         return found
 
@@ -138,7 +138,7 @@ def deploy(spark: SparkSession, name: str, view: SystemView, written: Written) -
             f"CREATE OR REPLACE VIEW {quoted(name)} (\n  {columns}\n)\nCOMMENT {_text(comment)} AS\n{written.select}"
         )
     except PySparkException as error:
-        raise GoldError(
+        raise errors.GoldError(
             what=f"the view cannot be created: {first_line(error)}",
             where=name,
             fix="create its schema, and grant USE SCHEMA and CREATE TABLE on it",

@@ -6,12 +6,12 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from framework.base.errors import MissingInputError, SpecError
+from framework import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from framework.declare.gold import GoldTable
+    from framework import GoldTable
 
     Known = Mapping[str, frozenset[str]]
     """Columns of the system tables that can be read, fields of structs with a dot, by ``schema.table``."""
@@ -97,7 +97,9 @@ def write(view: SystemView, table: GoldTable, known: Known, name_of: Callable[[s
     """
     if set(view.columns) != set(table.names):
         odd = sorted(set(view.columns) ^ set(table.names))
-        raise SpecError(what=f"view and contract differ in {', '.join(odd)}", where=view.name, fix="declare both alike")
+        raise errors.SpecError(
+            what=f"view and contract differ in {', '.join(odd)}", where=view.name, fix="declare both alike"
+        )
     if view.source not in known:
         raise _missing(view, f"{view.source} cannot be read")
     joins = [j for j in view.joins if set(j.needs) <= known.get(j.table, frozenset())]
@@ -130,5 +132,5 @@ def _found(sql: str, offered: Mapping[str, frozenset[str]]) -> bool:
     return all(path in offered.get(alias, ()) for alias, path in _REFERENCE.findall(sql))
 
 
-def _missing(view: SystemView, what: str) -> MissingInputError:
-    return MissingInputError(what=what, where=view.name, fix="enable the system schema and grant SELECT on it")
+def _missing(view: SystemView, what: str) -> errors.MissingInputError:
+    return errors.MissingInputError(what=what, where=view.name, fix="enable the system schema and grant SELECT on it")
