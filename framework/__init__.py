@@ -17,11 +17,12 @@ Subclass
 - :class:`DailyFeatures`, :class:`EventFeatures`, or :class:`FeatureBuilder` for any other grain.
 - :class:`RegressionTrainer`, :class:`ClassificationTrainer`, :class:`AnomalyTrainer`, of the base
   :class:`ModelTrainer`; :mod:`learners` has estimators with sound defaults.
-- :class:`BatchScorer`: who is scored. :class:`GoldSource`: where gold is read from.
+- :class:`BatchScorer`: who is scored, where no condition on features says it. :class:`GoldSource`: where gold
+  is read from.
 
 Use
 
-- :class:`GoldView`: gold as it was known on a day. :func:`label_within`: labels from the events of a later window.
+- :class:`GoldView`: gold as it was known on a day. :class:`Label`: what a label is made of.
 - :data:`KNOWN_AT`, :data:`LABEL_KNOWN_AT`: the columns that say when a row of gold, or a label, became known.
 - :func:`midnight`: the moment at which a day begins. :mod:`errors`: what to raise.
 - :data:`hookimpl`: marks the functions of a plugin module.
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from framework.core.plugins import hookimpl
     from framework.declare import formulas
     from framework.declare.gold import Days, GoldColumn, GoldTable
-    from framework.declare.labels import KNOWN_AT, LABEL_KNOWN_AT
+    from framework.declare.labels import KNOWN_AT, LABEL_KNOWN_AT, Label
     from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days, hours
     from framework.declare.table import Feature, TableSpec
     from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from framework.training.anomaly import WORTH_AN_ALERT, AnomalyTrainer
     from framework.training.base import ModelTrainer
     from framework.training.classification import ClassificationTrainer
-    from framework.training.labels import label_within
     from framework.training.regression import RegressionTrainer
 
 _MODULES = {
@@ -58,7 +58,7 @@ _MODULES = {
     "framework.core.config": ("DomainOptions",),
     "framework.core.plugins": ("hookimpl",),
     "framework.declare.gold": ("Days", "GoldColumn", "GoldTable"),
-    "framework.declare.labels": ("KNOWN_AT", "LABEL_KNOWN_AT"),
+    "framework.declare.labels": ("KNOWN_AT", "LABEL_KNOWN_AT", "Label"),
     "framework.declare.model": (
         "Algorithm", "FromFeature", "GroupPrior", "Lookup", "ModelSpec", "Task", "days", "hours",
     ),
@@ -69,7 +69,6 @@ _MODULES = {
     "framework.training.anomaly": ("WORTH_AN_ALERT", "AnomalyTrainer"),
     "framework.training.base": ("ModelTrainer",),
     "framework.training.classification": ("ClassificationTrainer",),
-    "framework.training.labels": ("label_within",),
     "framework.training.regression": ("RegressionTrainer",),
 }  # fmt: skip
 _WHOLE = {
@@ -99,6 +98,7 @@ __all__ = [
     "GoldTable",
     "GoldView",
     "GroupPrior",
+    "Label",
     "Lookup",
     "ModelSpec",
     "ModelTrainer",
@@ -110,7 +110,6 @@ __all__ = [
     "formulas",
     "hookimpl",
     "hours",
-    "label_within",
     "learners",
     "midnight",
 ]

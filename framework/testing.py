@@ -59,11 +59,13 @@ def check_declaration(trainer: type[ModelTrainer], plugins: Registry) -> None:
     """Check that lookups, baseline and required features name columns that exist."""
     spec, declared = trainer.spec, _declared(trainer, plugins)
     named: set[str] = {*spec.required, *(spec.baseline.columns if isinstance(spec.baseline, FromFeature) else ())}
-    keys = set(plugins.table(spec.lookups[0].table).keys)
     if isinstance(spec.baseline, GroupPrior):
-        named |= set(spec.baseline.by) - keys
+        named |= set(spec.baseline.by) - set(plugins.table(spec.lookups[0].table).keys)
     strange = sorted(name for name in named if name not in declared)
     assert not strange, f"{spec.name}: {strange} are not among its inputs"
+    grain = plugins.table(spec.lookups[0].table)
+    unknown = sorted({column for column, _, _ in spec.score_where} - {c.name for c in grain.features})
+    assert not unknown, f"{spec.name}: score_where names {unknown}, which {grain.name} does not have"
     if isinstance(spec.baseline, FromFeature) and trainer.task is Task.MULTILABEL:
         count = len(spec.baseline.columns)
         assert count in (1, len(spec.labels)), f"{spec.name}: {count} baseline columns for {len(spec.labels)} labels"
@@ -106,9 +108,31 @@ def check_labels_on_empty_gold(trainer: type[SupervisedTrainer], plugins: Regist
     from framework.training.assemble import cast_labels
 
     grain = plugins.table(trainer.spec.lookups[0].table)
-    labels = trainer().labels(gold, gold.days.end)
-    rows = cast_labels(labels, trainer.spec, trainer.task, grain).count()
+    rows = cast_labels(label_rows(trainer(), plugins, gold), trainer.spec, trainer.task, grain).count()
     assert rows == 0, f"{trainer.spec.name}: {rows} labels from empty gold"
+
+
+def label_rows(trainer: ModelTrainer, plugins: Registry, gold: GoldView) -> DataFrame:
+    """Return the labels of a trainer, or the events that judge it, on a view of gold.
+
+    Args:
+        trainer: The trainer.
+        plugins: What the loaded domains offer.
+        gold: Gold as known on its last day.
+
+    Returns:
+        Keys, time, the label columns (``is_event`` of a detector) and ``label_known_at``.
+    """
+    from framework.training.anomaly import EVENT, AnomalyTrainer
+    from framework.training.assemble import rows_of
+
+    grain = plugins.table(trainer.spec.lookups[0].table)
+    as_of = gold.days.end
+    if isinstance(trainer, AnomalyTrainer):
+        said = trainer.events(gold, as_of)
+        assert said is not None, f"{trainer.spec.name}: no event judges it"
+        return rows_of(said, trainer.spec, grain, as_of, names=(EVENT,))
+    return rows_of(trainer.labels(gold, as_of), trainer.spec, grain, as_of)  # type: ignore[attr-defined]
 
 
 def check_builder_on_empty_gold(builder: type[FeatureBuilder], gold: GoldView) -> None:

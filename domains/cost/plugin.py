@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework import BatchScorer, FeatureBuilder, ModelTrainer
+    from framework import FeatureBuilder, ModelTrainer
 
 
 @hookimpl
@@ -32,19 +32,4 @@ def model_trainers() -> list[type[ModelTrainer]]:
         trainers.ChargebackAttribution,
         trainers.CommitmentRecommender,
         trainers.TagRecommender,
-    ]
-
-
-@hookimpl
-def batch_scorers() -> list[type[BatchScorer]]:
-    """Return one scorer per model."""
-    from domains.cost import scorers
-
-    return [
-        scorers.CostAnomalyScorer,
-        scorers.BudgetScorer,
-        scorers.JobCostScorer,
-        scorers.ChargebackScorer,
-        scorers.CommitmentScorer,
-        scorers.TagScorer,
     ]

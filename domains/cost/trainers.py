@@ -6,25 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from domains.cost.allocation_features import CostAllocationFeatures
 from domains.cost.job_features import CostJobFeatures, job_cost
-from domains.cost.outcomes import TIME, daily_cost, or_nothing
+from domains.cost.outcomes import TIME, daily_cost
 from domains.cost.remarks import near_duplicates, unpriced_pairs
-from domains.cost.usage import CENTER, COST, JOB, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
+from domains.cost.usage import COST, JOB, PRICED, SETTLE, TAGGED, WORKSPACE, share_saved, usage
 from domains.cost.workspace_features import CostFeatures
 from domains.gold.truth import incident_days
 from framework import (
-    LABEL_KNOWN_AT,
     WORTH_AN_ALERT,
     Algorithm,
     AnomalyTrainer,
     ClassificationTrainer,
     FromFeature,
     GroupPrior,
+    Label,
     Lookup,
     ModelSpec,
     RegressionTrainer,
     Task,
     days,
-    label_within,
     learners,
 )
 
@@ -113,12 +112,10 @@ class BudgetForecaster(RegressionTrainer):
         required=("cost_7d",),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the cost of the week after; a week without a record costs nothing."""
-        return label_within(
-            daily_cost(gold, as_of), keys=WORKSPACE, time=TIME, day="usage_day", horizon=self.spec.horizon,
-            as_of=as_of, label="sum(cost)", settle=SETTLE, beside=CostFeatures().facts(gold, "records"),
-        )  # fmt: skip
+        rows = CostFeatures().facts(gold, "records")
+        return Label(events=daily_cost(gold, as_of), day="usage_day", value="sum(cost)", settle=SETTLE, context=rows)
 
     def estimator(self) -> Any:
         """Boosted trees on a scale that is logarithmic on both sides of 0: credits make weeks negative."""
@@ -142,21 +139,19 @@ class JobCostOptimizer(RegressionTrainer):
         baseline=FromFeature(columns=("avoidable_28d",)),
         needs=PRICED,
         required=("avoidable_28d",),
+        score_where=(("all_purpose_28d", ">", 0.0),),
     )
 
     def remarks(self, gold: GoldView) -> list[str]:
         """Name the SKU pairs whose price ratio is not known."""
         return unpriced_pairs(gold)
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days of jobs on all-purpose compute by what they could have avoided in the four weeks after."""
         rows = CostJobFeatures().facts(gold, "all_purpose_28d").where("all_purpose_28d > 0")
-        spent = label_within(
-            job_cost(gold, "usage_day").where("all_purpose_cost <> 0"), keys=JOB, time=TIME, day="usage_day",
-            horizon=self.spec.horizon, as_of=as_of, settle=SETTLE,
-            label=f"greatest(sum(coalesce(all_purpose_cost, 0D) * {share_saved('saved', TIME)}), 0D)",
-        )  # fmt: skip
-        return or_nothing(spent, rows, JOB, self.spec.horizon, as_of)
+        saved = f"greatest(sum(coalesce(all_purpose_cost, 0D) * {share_saved('saved', TIME)}), 0D)"
+        spent = job_cost(gold, "usage_day").where("all_purpose_cost <> 0")
+        return Label(events=spent, day="usage_day", value=saved, settle=SETTLE, context=rows, otherwise=0.0)
 
     def estimator(self) -> Any:
         """Boosted trees on log amounts."""
@@ -180,28 +175,24 @@ class ChargebackAttribution(RegressionTrainer):
         baseline=FromFeature(columns=("share_28d",)),
         needs=TAGGED,
         required=("share_28d",),
+        shares_of=("workspace_id",),
     )
 
     def remarks(self, gold: GoldView) -> list[str]:
         """Report near-duplicates of the tag's key and values."""
         return near_duplicates(gold)
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label cost centres by their share of the four weeks after; one that goes silent takes none of it."""
-        spent = label_within(
-            usage(gold).where("cost_center IS NOT NULL AND cost IS NOT NULL"), keys=CENTER, time=TIME, day="usage_day",
-            horizon=self.spec.horizon, as_of=as_of, label="greatest(sum(cost), 0D)", settle=SETTLE,
-        )  # fmt: skip
-        group = f"OVER (PARTITION BY workspace_id, {TIME})"
-        whole = spent.selectExpr(
-            *CENTER, TIME, f"label / nullif(sum(label) {group}, 0) AS label",
-            f"CASE WHEN count({LABEL_KNOWN_AT}) {group} = count(*) {group} THEN max({LABEL_KNOWN_AT}) {group} END"
-            f" AS {LABEL_KNOWN_AT}",
-        ).where("label IS NOT NULL")  # fmt: skip
-        rows = CostAllocationFeatures().facts(gold, "records")
-        # A workspace without any tagged cost in the window has no shares to speak of.
-        spending = rows.join(whole.select(*WORKSPACE, TIME).distinct(), [*WORKSPACE, TIME], "semi")
-        return or_nothing(whole, spending, CENTER, self.spec.horizon, as_of)
+        spent = usage(gold).where("cost_center IS NOT NULL AND cost IS NOT NULL")
+        return Label(
+            events=spent,
+            day="usage_day",
+            value="greatest(sum(cost), 0D)",
+            settle=SETTLE,
+            context=CostAllocationFeatures().facts(gold, "records"),
+            otherwise=0.0,
+        )
 
     def estimator(self) -> Any:
         """Small, slow trees on half of the columns: shares move little, and each leaf must not be one cost centre."""
@@ -225,9 +216,10 @@ class CommitmentRecommender(ClassificationTrainer):
         needs=COST,
         required=("cost_28d",),
         alert_on=(),  # either answer is advice for whoever is about to commit
+        score_where=(("cost_28d", ">", 0.0),),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the lowest week that lies wholly in the four weeks after."""
         past = CostFeatures().facts(gold, "cost_28d").where("cost_28d > 0")
         week = f"OVER (PARTITION BY workspace_id ORDER BY usage_day ROWS BETWEEN {WEEK - 1} PRECEDING AND CURRENT ROW)"
@@ -235,10 +227,8 @@ class CommitmentRecommender(ClassificationTrainer):
             "workspace_id", "usage_day", "known_at", f"sum(cost) {week} AS spent"
         )
         lowest = f"min(CASE WHEN date_diff(usage_day, {TIME}) >= {WEEK} THEN spent END) / {WEEK}"
-        return label_within(
-            weeks, keys=WORKSPACE, time=TIME, day="usage_day", horizon=self.spec.horizon, as_of=as_of, settle=SETTLE,
-            beside=past, label=f"CASE WHEN {lowest} >= {STEADY} * max(cost_28d) / 28 THEN 1 ELSE 0 END",
-        )  # fmt: skip
+        steady = f"CASE WHEN {lowest} >= {STEADY} * max(cost_28d) / 28 THEN 1 ELSE 0 END"
+        return Label(events=weeks, day="usage_day", value=steady, settle=SETTLE, context=past)
 
     def estimator(self) -> Any:
         """Boosted trees."""
@@ -263,23 +253,21 @@ class TagRecommender(ClassificationTrainer):
         needs=(*TAGGED, "fact_usage.usage_metadata_job_id"),
         required=("job_name",),
         confidence=0.8,
+        score_where=(("tagged_records_28d", "=", 0.0),),
     )
 
     def remarks(self, gold: GoldView) -> list[str]:
         """Report near-duplicates of the tag's key and values."""
         return near_duplicates(gold)
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label untagged jobs, one day a week, by the first tag that comes."""
         untagged = CostJobFeatures().facts(gold, "tagged_records_28d").where("tagged_records_28d = 0")
         weekly = untagged.where(f"pmod(unix_date({TIME}), {WEEK}) = pmod(hash(workspace_id, job_id), {WEEK})")
         tagged = usage(gold).where("job_id IS NOT NULL AND cost_center IS NOT NULL")
         first = tagged.groupBy(*JOB, "usage_day").agg({"cost_center": "min", "known_at": "max"})
         first = first.selectExpr(*JOB, "usage_day", "`min(cost_center)` AS carried", "`max(known_at)` AS known_at")
-        return label_within(
-            first, keys=JOB, time=TIME, day="usage_day", horizon=self.spec.horizon, as_of=as_of, settle=SETTLE,
-            beside=weekly, label="min_by(carried, usage_day)",
-        )  # fmt: skip
+        return Label(events=first, day="usage_day", value="min_by(carried, usage_day)", settle=SETTLE, context=weekly)
 
     def estimator(self) -> Any:
         """A forest over the words and letters of the name, and over numbers."""

@@ -38,15 +38,7 @@ def model_trainers() -> list[type[ModelTrainer]]:
 
 @hookimpl
 def batch_scorers() -> list[type[BatchScorer]]:
-    """Return one scorer per model."""
-    from domains.performance import scorers
+    """Return the one scorer whose population no condition on features names."""
+    from domains.performance.scorers import DbrMigrationScorer
 
-    return [
-        scorers.QueryPerformanceScorer,
-        scorers.WarehouseOptimizationScorer,
-        scorers.PerformanceRegressionScorer,
-        scorers.ClusterCapacityScorer,
-        scorers.DbrMigrationScorer,
-        scorers.CacheHitScorer,
-        scorers.QueryOptimizationScorer,
-    ]
+    return [DbrMigrationScorer]

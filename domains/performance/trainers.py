@@ -15,12 +15,12 @@ from framework import (
     AnomalyTrainer,
     ClassificationTrainer,
     FromFeature,
+    Label,
     Lookup,
     ModelSpec,
     RegressionTrainer,
     Task,
     days,
-    label_within,
     learners,
 )
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from framework import GoldView
 
 TABLE, TIME = "performance_features", "query_date"
+USED = (("statements_28d", ">", 0),)
+"""Warehouses that were used within four weeks."""
 LEAST_STATEMENTS = 20
 PERSISTENT = 1.2
 OFTEN, ONE_DAY_IN = 0.2, 3
@@ -80,14 +82,12 @@ class QueryPerformanceForecaster(RegressionTrainer):
         baseline=FromFeature(columns=("p95_week_before",)),
         needs=WAREHOUSE_NEEDS,
         required=("p95_week_before",),
+        score_where=USED,
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the next day that has statements."""
-        return label_within(
-            active_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
-            label="min_by(p95_ms, day)",
-        )  # fmt: skip
+        return Label(events=active_days(gold), value="min_by(p95_ms, day)")
 
     def estimator(self) -> Any:
         """Boosted trees on log milliseconds."""
@@ -114,17 +114,16 @@ class WarehouseOptimizer(ClassificationTrainer):
         required=("size_now_7d",),
         classes=("undersized", "oversized", "right_sized"),
         alert_on=("undersized",),  # somebody waits; what is oversized costs, and is in the list
+        score_where=USED,
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the rule on the week after."""
         events = statements(gold).unionByName(cluster_days(gold), allowMissingColumns=True)
         sums = (f"coalesce(sum({c}), 0)" for c in
                 ("queue_ms", "total_ms", "idle_minutes", "running_minutes", "least_minutes"))  # fmt: skip
-        return label_within(
-            events.where("workspace_id IS NOT NULL AND warehouse_id IS NOT NULL"), keys=WAREHOUSE, time=TIME, day="day",
-            horizon=self.spec.horizon, as_of=as_of, label=rule(*sums),
-        )  # fmt: skip
+        known = events.where("workspace_id IS NOT NULL AND warehouse_id IS NOT NULL")
+        return Label(events=known, value=rule(*sums))
 
     def estimator(self) -> Any:
         """A light forest."""
@@ -149,16 +148,14 @@ class PerformanceRegressionDetector(AnomalyTrainer):
         needs=WAREHOUSE_NEEDS,
         required=("p95_ratio",),
         alert_budget=0.1,
+        score_where=(("statements", ">", 0),),
     )
 
-    def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
+    def events(self, gold: GoldView, as_of: date) -> Label:
         """Judge by the gold of the days after: a shift that persists."""
         usual = PerformanceFeatures().facts(gold, "p95_median_28d")
-        return label_within(
-            active_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
-            label=f"CAST(percentile(p95_ms, 0.5) >= {PERSISTENT} * max(p95_median_28d) AS int)", beside=usual,
-            name="is_event",
-        )  # fmt: skip
+        slower = f"CAST(percentile(p95_ms, 0.5) >= {PERSISTENT} * max(p95_median_28d) AS int)"
+        return Label(events=active_days(gold), value=slower, context=usual)
 
     def estimator(self) -> Any:
         """Isolation forest over rises only: what became faster is no incident."""
@@ -182,14 +179,12 @@ class ClusterCapacityPlanner(RegressionTrainer):
         baseline=FromFeature(columns=("peak_clusters_7d",)),
         needs=LEAST[:5],
         required=("peak_clusters_7d",),
+        score_where=USED,
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the peak of the week after."""
-        return label_within(
-            cluster_days(gold), keys=WAREHOUSE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
-            label="max(peak_clusters)",
-        )  # fmt: skip
+        return Label(events=cluster_days(gold), value="max(peak_clusters)")
 
     def estimator(self) -> Any:
         """Few and small trees, rounded: weeks resemble each other, and large trees learn single warehouses by heart."""
@@ -215,20 +210,21 @@ class CacheHitPredictor(ClassificationTrainer):
         needs=(*WAREHOUSE_NEEDS, *CACHE),
         required=("cache_median_28d",),
         alert_on=(),  # a warmer or a colder cache is no incident
+        score_where=(("cache_median_28d", ">", 0), ("cache_median_28d", "<", 1), ("statements_28d", ">=", 20)),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the next active day against the median as of the day."""
         usual = (
             PerformanceFeatures()
             .facts(gold, "cache_median_28d", "statements_28d")
             .where(f"cache_median_28d > 0 AND cache_median_28d < 1 AND statements_28d >= {LEAST_STATEMENTS}")
         )
-        return label_within(
-            active_days(gold).where("cache_share IS NOT NULL"), keys=WAREHOUSE, time=TIME, day="day",
-            horizon=self.spec.horizon, as_of=as_of, beside=usual,
-            label="CAST(min_by(cache_share, day) > max(cache_median_28d) AS int)",
-        )  # fmt: skip
+        return Label(
+            events=active_days(gold).where("cache_share IS NOT NULL"),
+            value="CAST(min_by(cache_share, day) > max(cache_median_28d) AS int)",
+            context=usual,
+        )
 
     def estimator(self) -> Any:
         """Boosted trees, shallow ones: eligible days are few."""
@@ -255,20 +251,15 @@ class QueryOptimizationRecommender(ClassificationTrainer):
         needs=(*QUERY_NEEDS, *(need for _, needs, _ in PROBLEMS.values() for need in needs)),
         required=("runs_28d",),
         alert_on=(),  # most statements have something to mend: that is a list to work off, not a reason to wake up
+        score_where=(("runs_7d", ">", 0),),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the share of bad runs in the week after; a run that cannot tell is left out of it."""
-        bad = ", ".join(
-            f"CAST(coalesce(sum({name}_bad) > {OFTEN} * sum({name}_runs), false) AS int) AS {name}" for name in PROBLEMS
-        )
-        found = label_within(
-            problem_days(gold), keys=QUERY, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
-            name="problems", label=f"struct({bad})",
-        )  # fmt: skip
+        bad = {name: f"CAST(coalesce(sum({name}_bad) > {OFTEN} * sum({name}_runs), false) AS int)" for name in PROBLEMS}
         # The weeks of neighbouring days hold nearly the same runs: a part of the days says as much as all of them.
-        some = found.where(f"pmod(hash(query_fingerprint, {TIME}), {ONE_DAY_IN}) = 0")
-        return some.selectExpr(*QUERY, TIME, *(f"problems.{name} AS {name}" for name in PROBLEMS), "label_known_at")
+        some = f"pmod(hash(query_fingerprint, {TIME}), {ONE_DAY_IN}) = 0"
+        return Label(events=problem_days(gold), value=bad, where=some)
 
     def estimator(self) -> Any:
         """Boosted trees, one set per problem."""

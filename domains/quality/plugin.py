@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework import BatchScorer, FeatureBuilder, ModelTrainer
+    from framework import FeatureBuilder, ModelTrainer
 
 
 @hookimpl
@@ -24,11 +24,3 @@ def model_trainers() -> list[type[ModelTrainer]]:
     from domains.quality import trainers
 
     return [trainers.DataDriftDetector, trainers.DataFreshnessPredictor, trainers.SchemaChangePredictor]
-
-
-@hookimpl
-def batch_scorers() -> list[type[BatchScorer]]:
-    """Return one scorer per model."""
-    from domains.quality import scorers
-
-    return [scorers.DataDriftScorer, scorers.DataFreshnessScorer, scorers.SchemaChangeScorer]

@@ -14,11 +14,11 @@ from framework import (
     AnomalyTrainer,
     ClassificationTrainer,
     FromFeature,
+    Label,
     Lookup,
     ModelSpec,
     RegressionTrainer,
     days,
-    label_within,
     learners,
 )
 
@@ -60,6 +60,7 @@ class DataDriftDetector(AnomalyTrainer):
         required=("rows_z_28d",),
         alert_budget=0.5,
         test=days(84),  # departures are rare: three weeks hold a handful
+        score_where=(("seen", ">", 0),),
     )  # fmt: skip
 
     def events(self, gold: GoldView, as_of: date) -> DataFrame:
@@ -158,9 +159,10 @@ class SchemaChangePredictor(ClassificationTrainer):
         required=("change_rate_90d",),
         calibrate=days(42),
         test=days(42),
+        score_where=(("seen", ">", 0),),
     )  # fmt: skip
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the column changes of the week after, if somebody looked."""
         known = QualityFeatures().facts(gold, "seen").where("seen > 0")
         seen = seen_tables(gold).selectExpr(*TABLE, "day", "known_at", "day AS seen_day", "0 AS changed")
@@ -168,10 +170,8 @@ class SchemaChangePredictor(ClassificationTrainer):
             *TABLE, "day", "known_at", "cast(NULL AS date) AS seen_day", "1 AS changed"
         )  # fmt: skip
         whole = f"WHEN count(DISTINCT seen_day) >= {self.spec.horizon.days} THEN 0"
-        return label_within(
-            seen.unionByName(changed), keys=TABLE, time=TIME, day="day", horizon=self.spec.horizon, as_of=as_of,
-            label=f"CASE WHEN max(changed) = 1 THEN 1 {whole} END", beside=known,
-        )  # fmt: skip
+        value = f"CASE WHEN max(changed) = 1 THEN 1 {whole} END"
+        return Label(events=seen.unionByName(changed), value=value, context=known)
 
     def estimator(self) -> Any:
         """Boosted trees: few, shallow and held back, since changes are rare and tables few."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework import BatchScorer, FeatureBuilder, ModelTrainer
+    from framework import FeatureBuilder, ModelTrainer
 
 
 @hookimpl
@@ -30,18 +30,4 @@ def model_trainers() -> list[type[ModelTrainer]]:
         trainers.SlaBreachPredictor,
         trainers.RetrySuccessPredictor,
         trainers.PipelineHealthScorer,
-    ]
-
-
-@hookimpl
-def batch_scorers() -> list[type[BatchScorer]]:
-    """Return one scorer per model."""
-    from domains.reliability import scorers
-
-    return [
-        scorers.JobFailureScorer,
-        scorers.JobDurationScorer,
-        scorers.SlaBreachScorer,
-        scorers.RetrySuccessScorer,
-        scorers.PipelineHealthScorer,
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from domains.gold.runs import JOB, OUTCOME, RUN, SLICE, job_runs
+from domains.gold.runs import OUTCOME, RUN, SLICE, job_runs
 from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.runs import RETRY_WITHIN, first_runs, followers
 from framework import (
@@ -12,11 +12,11 @@ from framework import (
     Algorithm,
     ClassificationTrainer,
     FromFeature,
+    Label,
     Lookup,
     ModelSpec,
     RegressionTrainer,
     days,
-    label_within,
     learners,
 )
 
@@ -49,13 +49,10 @@ class JobFailurePredictor(ClassificationTrainer):
         required=("failed_day_share_28d",),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the runs that start on the next."""
         runs = job_runs(gold).where("decided = 1 OR pending")
-        return label_within(
-            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of,
-            label="max(failed)", pending="pending", settle=SLICE,
-        )  # fmt: skip
+        return Label(events=runs, day="start_day", value="max(failed)", pending="pending", settle=SLICE)
 
     def estimator(self) -> Any:
         """Boosted trees."""
@@ -81,13 +78,11 @@ class JobDurationForecaster(RegressionTrainer):
         required=("median_seconds_28d",),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the median duration of the week after."""
         runs = job_runs(gold).where("succeeded = 1 OR pending")
-        return label_within(
-            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of,
-            label="percentile(CASE WHEN succeeded = 1 THEN seconds END, 0.5)", pending="pending", settle=SLICE,
-        )  # fmt: skip
+        middle = "percentile(CASE WHEN succeeded = 1 THEN seconds END, 0.5)"
+        return Label(events=runs, day="start_day", value=middle, pending="pending", settle=SLICE)
 
     def estimator(self) -> Any:
         """Boosted trees on multiples of the usual: durations span five orders of magnitude, and may all grow."""
@@ -110,9 +105,10 @@ class SlaBreachPredictor(ClassificationTrainer):
         baseline=FromFeature(columns=("breach_rate_28d",)),
         needs=OUTCOME,
         required=("deadline_hours",),
+        score_where=(("active_days_28d", ">=", MIN_ACTIVE_DAYS),),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days of regular jobs by the end of the next day's first run, against the deadline as of the day."""
         promised = (
             ReliabilityFeatures()
@@ -120,11 +116,8 @@ class SlaBreachPredictor(ClassificationTrainer):
             .where(f"active_days_28d >= {MIN_ACTIVE_DAYS} AND deadline_hours IS NOT NULL")
         )
         first = first_runs(gold, job_runs(gold)).where("end_time IS NOT NULL OR pending")
-        return label_within(
-            first, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of, beside=promised,
-            label="max(CASE WHEN end_hours > deadline_hours THEN 1 WHEN end_hours <= deadline_hours THEN 0 END)",
-            pending="pending", settle=SLICE,
-        )  # fmt: skip
+        late = "max(CASE WHEN end_hours > deadline_hours THEN 1 WHEN end_hours <= deadline_hours THEN 0 END)"
+        return Label(events=first, day="start_day", value=late, context=promised, pending="pending", settle=SLICE)
 
     def estimator(self) -> Any:
         """Boosted trees."""
@@ -193,15 +186,13 @@ class PipelineHealthScorer(RegressionTrainer):
         alert_on=("low",),
     )
 
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
+    def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the share of bad runs in the week after, with "late" as it was known on the day."""
         usual = ReliabilityFeatures().facts(gold, "p95_seconds_28d")
         runs = job_runs(gold).where("decided = 1 OR pending")
         bad = "CASE WHEN failed = 1 OR seconds > p95_seconds_28d THEN 1.0 WHEN decided = 1 THEN 0.0 END"
-        return label_within(
-            runs, keys=JOB, time="run_date", day="start_day", horizon=self.spec.horizon, as_of=as_of, beside=usual,
-            label=f"100 * (1 - avg({bad}))", pending="pending", settle=SLICE,
-        )  # fmt: skip
+        healthy = f"100 * (1 - avg({bad}))"
+        return Label(events=runs, day="start_day", value=healthy, context=usual, pending="pending", settle=SLICE)
 
     def estimator(self) -> Any:
         """Boosted trees."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from framework import hookimpl
 
 if TYPE_CHECKING:
-    from framework import BatchScorer, FeatureBuilder, ModelTrainer
+    from framework import FeatureBuilder, ModelTrainer
 
 
 @hookimpl
@@ -28,17 +28,4 @@ def model_trainers() -> list[type[ModelTrainer]]:
         trainers.ExfiltrationDetector,
         trainers.PrivilegeEscalationDetector,
         trainers.UserBehaviorBaseline,
-    ]
-
-
-@hookimpl
-def batch_scorers() -> list[type[BatchScorer]]:
-    """Return one scorer per model."""
-    from domains.security import scorers
-
-    return [
-        scorers.SecurityThreatScorer,
-        scorers.ExfiltrationScorer,
-        scorers.PrivilegeEscalationScorer,
-        scorers.UserBehaviorScorer,
     ]

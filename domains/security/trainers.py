@@ -123,6 +123,7 @@ class PrivilegeEscalationDetector(ClassificationTrainer):
         needs=(*AUDIT, *PARAMS),
         calibrate=days(35),
         test=days(42),
+        score_where=(("grant_or_admin", ">=", 1),),
     )
 
     def labels(self, gold: GoldView, as_of: date) -> DataFrame:

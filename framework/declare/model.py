@@ -121,6 +121,10 @@ class ModelSpec:
         confidence: Share of given answers that should be right; a multi-class model abstains below the
             probability at which its calibration rows reached it. 0 always answers.
         promote_above: What the lower 90 % bound of a version's skill must be above before it serves as champion.
+        score_where: Which rows of the first lookup's table are scored, as ``(column, op, value)`` on feature columns
+            that all must hold; by default every row of the day. Write a :class:`BatchScorer` for anything else.
+        shares_of: Keys within which a day's forecasts, and its labels, are shares of one whole: they are divided by
+            their sum.
         alert_on: Answers that a person should hear of: classes, labels, ``low`` or ``high`` of a regression (the
             whole interval lies beyond the usual range of the training's labels). ``None`` takes what the task
             suggests, and ``()`` never alerts.
@@ -146,7 +150,9 @@ class ModelSpec:
     classes: tuple[str, ...] = ()
     confidence: float = 0.0
     promote_above: float = 0.02
-    # Not in the hash of the declaration: who is told of an answer changes no training.
+    shares_of: tuple[str, ...] = ()
+    # Not in the hash of the declaration: who is scored, or told of an answer, changes no training.
+    score_where: tuple[tuple[str, str, float], ...] = dataclasses.field(default=(), repr=False)
     alert_on: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:

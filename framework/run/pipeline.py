@@ -125,10 +125,9 @@ class Pipeline:
             self._do("score", model, lambda model=model: self._score_one(model))  # type: ignore[misc]
 
     def _score_one(self, model: str) -> UnitResult:
-        if model not in self._runtime.plugins.scorers:
-            return UnitResult(stage="score", name=model, status=Status.SKIPPED, reason="no scorer is registered for it")
-        result: UnitResult = self._runtime.plugins.scorers[model].item().score(self._runtime, self._runtime.as_of)
-        return result
+        from framework.scoring.scorer import scorer_of
+
+        return scorer_of(self._runtime.plugins, model).score(self._runtime, self._runtime.as_of)
 
     def _build(self, name: str) -> UnitResult:
         runtime = self._runtime

@@ -18,27 +18,25 @@ from framework.stores.frames import count, finish, share_out, stamp
 from framework.tables.declared import SERVING
 
 if TYPE_CHECKING:
+    from framework.core.plugins import Registry
     from framework.core.ports import Frame
     from framework.core.versions import Served
     from framework.gold.runtime import Runtime
     from framework.gold.view import GoldView
 
-SKETCH = "set `model` to the model's name; optionally `where`, or write `def population(self, gold, as_of)`"
+SKETCH = "set `model` to the model's name and write `def population(self, gold, as_of)`"
 UNIMPORTANT = ("scored_at", "scoring_run_id")
 """Provenance of the last scoring run: a row that differs in nothing else is not rewritten."""
 
 
 class BatchScorer(ABC):
-    """Scores one model's population of a day.
+    """Scores one model's population of a day; subclass it where no condition on features says who that is.
 
-    By default that is every entity with a feature row on the day; ``where`` narrows it by a condition
-    on the feature columns, and ``population`` replaces it.
+    A model without a scorer of its own scores every entity with a feature row on the day, narrowed by what its
+    declaration says in ``score_where``.
     """
 
     model: ClassVar[str]
-    where: ClassVar[tuple[tuple[str, str, float], ...]] = ()
-    shares_of: ClassVar[tuple[str, ...]] = ()
-    """Keys within which the day's forecasts are shares of one whole: they are divided by their sum."""
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
         """Check the subclass once, when it is created."""
@@ -85,7 +83,7 @@ class BatchScorer(ABC):
         if keys is not None:
             _refuse_columns(keys, grain, self.model)
         else:
-            keys = runtime.rows_of_day(grain, as_of, columns=grain.primary_key, where=self.where)
+            keys = runtime.rows_of_day(grain, as_of, columns=grain.primary_key, where=trainer.spec.score_where)
         rows = self._answers(runtime, served, as_of, keys, grain)
         written = runtime.tables.merge(
             runtime.feature_table(f"{trainer.spec.use_case}_predictions"),
@@ -119,9 +117,23 @@ class BatchScorer(ABC):
         struct = ",".join(f"{name}:{kind}" for name, kind in served.outputs)
         scored = runtime.store.score_batch(model_uri=served.uri, df=stamped, result_type=f"struct<{struct}>")
         rows = finish(scored, keep=_columns(task, spec, grain), naming=_naming(task, spec, served))
-        if self.shares_of:
-            rows = share_out(rows, by=[*self.shares_of], columns=_forecasts(spec))
+        if spec.shares_of:
+            rows = share_out(rows, by=[*spec.shares_of], columns=_forecasts(spec))
         return rows
+
+
+class _ByDeclaration(BatchScorer, abstract=True):
+    """Scores whom the model's declaration names."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model  # type: ignore[misc] # one class serves every model that has none of its own
+
+
+def scorer_of(plugins: Registry, model: str) -> BatchScorer:
+    """Return the scorer that a domain offers for a model, or the one that goes by its declaration."""
+    offer = plugins.scorers.get(model)
+    found: BatchScorer = offer.item() if offer else _ByDeclaration(model)
+    return found
 
 
 def _note_served(runtime: Runtime, model: str, served: Served, as_of: date) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from framework.base.clock import midnight
 from framework.core.services import Memo
-from framework.declare.labels import LABEL_KNOWN_AT as KNOWN
+from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import TableSpec, Task
+from framework.training.assemble import rows_of
 from framework.training.base import ModelTrainer
 from framework.training.baseline import baseline_answers
 from framework.training.data import Fitted, Judged
@@ -44,10 +45,11 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     task = Task.ANOMALY
 
-    def events(self, gold: GoldView, as_of: date) -> DataFrame | None:
+    def events(self, gold: GoldView, as_of: date) -> Label | DataFrame | None:
         """Return keys, time and ``is_event`` (0/1) of rows whose truth is known, or ``None``.
 
-        Rows with a ``label_known_at`` count from then on, and a replay computes them once for all of its days.
+        Where later days tell, it is a :class:`Label` that is 1 for an event. Rows with a ``label_known_at`` count from
+        then on, and a replay computes them once for all of its days.
 
         Args:
             gold: Gold as known at the end of ``as_of``, incident truth included.
@@ -182,14 +184,16 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     def _find_events(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
         found = self._events_of_run(runtime.later, keys) if runtime.later is not None else None
-        if found is None or KNOWN not in found:
-            frame = self.events(runtime.gold().with_truth(), runtime.as_of)
-            if frame is None:
+        if found is None or LABEL_KNOWN_AT not in found:
+            said = self.events(runtime.gold().with_truth(), runtime.as_of)
+            if said is None:
                 return None
-            known = [KNOWN] if KNOWN in frame.columns else []
+            grain = runtime.plugins.table(self.spec.lookups[0].table)
+            frame = rows_of(said, self.spec, grain, runtime.as_of, names=(EVENT,))
+            known = [LABEL_KNOWN_AT] if LABEL_KNOWN_AT in frame.columns else []
             found = runtime.collect(frame.select(*keys, EVENT, *known)).to_pandas()
-        if KNOWN in found:  # what only half of its days speak for is no event yet
-            found = found[found[KNOWN] < midnight(runtime.as_of + timedelta(days=1))]
+        if LABEL_KNOWN_AT in found:  # what only half of its days speak for is no event yet
+            found = found[found[LABEL_KNOWN_AT] < midnight(runtime.as_of + timedelta(days=1))]
         return found
 
     def _judge(self, data: TrainingData, scores: np.ndarray) -> Judged | None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from framework.base.errors import LabelError
 from framework.core.ports import FeatureLookup
 from framework.core.services import Memo
+from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import Feature, ModelSpec, TableSpec, Task, short_hash
 from framework.stores.frames import known_until
 from framework.training.data import TrainingData
+from framework.training.labels import label_rows
 from framework.training.probe import check_label_frame
 from framework.training.sample import bounded
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from framework.training.split import Split
     from framework.training.steps import Steps
 
-KNOWN = "label_known_at"
 _LABELS: Memo[dict[tuple[str, date], Any]] = Memo(dict)
 """Label frames of a run, by model and day."""
 AUDITED: Memo[dict[str, date]] = Memo(dict)
@@ -96,6 +97,31 @@ def lookups(
     return found
 
 
+def rows_of(
+    label: Label | DataFrame, spec: ModelSpec, grain: TableSpec, as_of: date, names: Sequence[str] = ()
+) -> DataFrame:
+    """Return the rows of what a trainer declares, or those that it made itself.
+
+    Args:
+        label: The label, or its rows.
+        spec: The model.
+        grain: The table that fixes keys and time.
+        as_of: Newest day that may be known.
+        names: Label columns; by default those of the declaration.
+    """
+    if not isinstance(label, Label):
+        return label
+    return label_rows(
+        label,
+        keys=grain.keys,
+        time=grain.time,
+        horizon=spec.horizon,
+        as_of=as_of,
+        names=names or spec.labels,
+        shares_of=spec.shares_of,
+    )
+
+
 def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec) -> DataFrame:
     """Check a label frame's columns and cast them: DOUBLE for regression, INT for classes, text for open classes.
 
@@ -104,7 +130,7 @@ def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec)
     """
     from pyspark.sql import functions as F
 
-    expected = [*grain.primary_key, *spec.labels, KNOWN]
+    expected = [*grain.primary_key, *spec.labels, LABEL_KNOWN_AT]
     if set(frame.columns) != set(expected):
         raise LabelError(
             what=f"columns are {sorted(frame.columns)}, expected exactly {sorted(expected)}",
@@ -115,7 +141,7 @@ def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec)
     kind = "double" if task is Task.REGRESSION else "string" if open_classes else "int"
     typed = [F.col(k).cast("string") for k in grain.keys]
     typed += [F.col(grain.time).cast(grain.time_type), *(F.col(name).cast(kind) for name in spec.labels)]
-    return frame.select(*typed, F.col(KNOWN).cast("timestamp"))
+    return frame.select(*typed, F.col(LABEL_KNOWN_AT).cast("timestamp"))
 
 
 def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | str:
@@ -141,11 +167,11 @@ def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) ->
     ).to_pandas()
     if frame.empty:
         return "no label is defined in the whole history"
-    known_at = pd.to_datetime(frame[KNOWN], utc=True)
-    frame[KNOWN] = known_at
+    known_at = pd.to_datetime(frame[LABEL_KNOWN_AT], utc=True)
+    frame[LABEL_KNOWN_AT] = known_at
     if trainer.task is not Task.ANOMALY:
         check_label_frame(
-            frame[[*grain.primary_key, *spec.labels, KNOWN]],
+            frame[[*grain.primary_key, *spec.labels, LABEL_KNOWN_AT]],
             grain=grain,
             labels=spec.labels,
             horizon=spec.horizon,
@@ -160,9 +186,8 @@ def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) ->
     if kept.empty:
         return f"none of {len(frame)} labelled rows has features"
     kept["_day"] = pd.to_datetime(kept[grain.time], utc=True).dt.tz_localize(None).dt.normalize()
-    return Rows(
-        frame=kept, known_at=kept[KNOWN].dt.tz_localize(None), labels=labels, without_features=int((~found).sum())
-    )
+    known = kept[LABEL_KNOWN_AT].dt.tz_localize(None)
+    return Rows(frame=kept, known_at=known, labels=labels, without_features=int((~found).sum()))
 
 
 def known_labels(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
@@ -172,7 +197,7 @@ def known_labels(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec
     if at not in labels:
         if runtime.later is not None:
             whole = known_labels(trainer, runtime.later, runtime.later.as_of, grain)
-            labels[at] = known_until(whole, grain.time, KNOWN, as_of)
+            labels[at] = known_until(whole, grain.time, LABEL_KNOWN_AT, as_of)
         else:
             labels[at] = runtime.stage(
                 bounded(trainer.label_frame(runtime, as_of, grain), runtime, grain, trainer.spec.name)

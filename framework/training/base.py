@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from framework.declare.labels import Label
     from framework.gold.runtime import Runtime
     from framework.gold.view import GoldView
     from framework.training.data import Fitted, Judged, TrainingData
@@ -207,18 +208,19 @@ class SupervisedTrainer(ModelTrainer, abstract=True):
     """A trainer with labels that lie in the future."""
 
     @abstractmethod
-    def labels(self, gold: GoldView, as_of: date) -> DataFrame:
-        """Return at most one row per (keys, t): keys, time, label(s), ``label_known_at``.
+    def labels(self, gold: GoldView, as_of: date) -> Label | DataFrame:
+        """Say what the label of a day is made of.
 
         Args:
             gold: Gold as known at the end of ``as_of``.
             as_of: Newest day that may be known.
 
         Returns:
-            Every ``t`` whose label is defined or pending; ``label_known_at`` is NULL where the label
-            has not settled yet.
+            A :class:`Label`; or, where the label is no aggregate of a window's events, its rows, at most one per
+            (keys, t): keys, time, label(s) and ``label_known_at``, which is NULL where the label has not settled yet.
         """
 
     def label_frame(self, runtime: Runtime, as_of: date, grain: TableSpec) -> Any:
         """Return the labels with the types that the contract fixes."""
-        return assemble.cast_labels(self.labels(runtime.gold().until(as_of), as_of), self.spec, self.task, grain)
+        rows = assemble.rows_of(self.labels(runtime.gold().until(as_of), as_of), self.spec, grain, as_of)
+        return assemble.cast_labels(rows, self.spec, self.task, grain)

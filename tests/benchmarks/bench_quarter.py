@@ -35,6 +35,7 @@ from framework.run.replay import replay
 from framework.scoring.current import latest_predictions
 from framework.scoring.scorer import UNIMPORTANT
 from framework.tables.declared import ALERTS, DECISIONS, DRIFT, OUTCOMES, REQUESTS, SERVING
+from framework.testing import label_rows
 
 if TYPE_CHECKING:
     from framework.core.plugins import Registry
@@ -64,7 +65,8 @@ class ShuffledDuration(JobDurationForecaster):
         from pyspark.sql import Window
         from pyspark.sql import functions as F
 
-        rows = super().labels(gold, as_of).withColumn("settled", F.col("label_known_at").isNotNull())
+        labelled = label_rows(JobDurationForecaster(), discover(strict=True), gold)
+        rows = labelled.withColumn("settled", F.col("label_known_at").isNotNull())
         alike = Window.partitionBy("settled")
         number = F.row_number().over(alike.orderBy("workspace_id", "job_id", "run_date")).alias("number")
         other = F.row_number().over(alike.orderBy(F.xxhash64("job_id", "run_date"))).alias("number")

@@ -77,12 +77,9 @@ def test_the_committed_files_are_those_that_the_domains_make(plugins: Registry) 
 
 def test_each_model_has_one_task_after_just_its_own_tables(plugins: Registry) -> None:
     jobs = all_jobs(plugins, ROOT)
-    for stage, job, offered in (
-        ("train", "ml_training_pipeline", plugins.trainers),
-        ("score", "ml_inference_pipeline", plugins.scorers),
-    ):
+    for stage, job in (("train", "ml_training_pipeline"), ("score", "ml_inference_pipeline")):
         found = {key: task for key, task in tasks(jobs[job]).items() if key.startswith(f"{stage}_")}
-        specs = {model: plugins.trainers[model].item.spec for model in offered}
+        specs = {model: plugins.trainers[model].item.spec for model in plugins.trainers}
         assert set(found) == {f"{stage}_{spec.use_case}" for spec in specs.values()}
         for model, spec in specs.items():
             task = found[f"{stage}_{spec.use_case}"]
@@ -106,13 +103,13 @@ def test_jobs_are_named_as_asked(plugins: Registry) -> None:
     }
 
 
-def test_a_model_without_a_scorer_is_trained_and_not_scored() -> None:
+def test_a_model_without_a_scorer_of_its_own_is_scored_by_its_declaration() -> None:
     class Half(Acme):
         batch_scorers = None
 
     jobs = all_jobs(discover(extra={"half": Half()}), ROOT)
     assert "train_acme_forecast" in tasks(jobs["ml_training_pipeline"])
-    assert "score_acme_forecast" not in tasks(jobs["ml_inference_pipeline"])
+    assert "score_acme_forecast" in tasks(jobs["ml_inference_pipeline"])
 
 
 def test_a_strangers_models_are_among_the_tasks_and_the_bundle_stays_sound(folder: Path) -> None:

@@ -57,12 +57,6 @@ def test_outcomes_have_a_label_and_are_told_apart_by_model(plugins: Registry) ->
     assert (log["label_col"], log["model_id_col"]) == ("outcome", "model_name")
 
 
-def test_a_model_that_nobody_scores_has_no_table_to_look_at(plugins: Registry) -> None:
-    few = {name: offer for name, offer in plugins.scorers.items() if name != "budget_forecaster"}
-    left = monitors(Registry(**{f: getattr(plugins, f) for f in plugins.__slots__} | {"scorers": few}))
-    assert set(monitors(plugins)) - set(left) == {"budget_forecast_predictions"}
-
-
 def test_none_is_part_of_the_bundle_before_it_is_included() -> None:
     """Their tables are made by the first runs, and a deployment without them would be refused."""
     bundle = read_bundle(ROOT)

@@ -255,7 +255,7 @@ def test_scores_from_keys_equal_a_direct_prediction(finished_run: Run, registry,
         joined = joined.merge(rows, on=own, how="left", validate="many_to_one")
     raw = mlflow.pyfunc.load_model(str(artefact(registry, model) / "data" / "feature_store" / "raw_model"))
     direct = raw.predict(joined)["prediction"].to_numpy()
-    shares_of = PLUGINS.scorers[model].item.shares_of
+    shares_of = PLUGINS.trainers[model].item.spec.shares_of
     if shares_of:
         direct = direct / pd.Series(direct).groupby([joined[k] for k in shares_of]).transform("sum").to_numpy()
     assert len(joined) == len(scored) > 0

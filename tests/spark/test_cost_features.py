@@ -24,8 +24,11 @@ from domains.cost.trainers import (
 )
 from domains.cost.usage import savings
 from domains.cost.workspace_features import CostFeatures
+from framework.core.plugins import discover
 from framework.declare.gold import Days
+from framework.testing import label_rows
 
+PLUGINS = discover(strict=True)
 FIRST, COUNT = date(2026, 3, 1), 75
 LAST = FIRST + timedelta(days=COUNT - 1)
 AP, JOBS = "PREMIUM_ALL_PURPOSE_COMPUTE", "PREMIUM_JOBS_COMPUTE"
@@ -226,7 +229,7 @@ def test_a_past_day_does_not_change_when_later_days_arrive(built, gold):
 
 
 def labels(trainer, gold):
-    rows = trainer().labels(gold, LAST).collect()
+    rows = label_rows(trainer(), PLUGINS, gold).collect()
     keys = trainer.spec.lookups[0].table
     assert len({tuple(v for k, v in r.asDict().items() if k not in ("label", "label_known_at")) for r in rows}) == len(
         rows
@@ -354,4 +357,4 @@ def test_without_prices_names_and_runs_the_rest_stands(gold_view, records):
     empty = gold_view({"fact_usage": [], "fact_list_prices": [], "dim_job": []}, LAST)
     for builder in (CostFeatures, CostJobFeatures, CostAllocationFeatures):
         assert builder().features(empty, Days(None, LAST)).count() == 0
-    assert BudgetForecaster().labels(empty, LAST).count() == 0
+    assert label_rows(BudgetForecaster(), PLUGINS, empty).count() == 0

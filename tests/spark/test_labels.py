@@ -16,14 +16,18 @@ from domains.reliability.trainers import (
     RetrySuccessPredictor,
     SlaBreachPredictor,
 )
-from framework.training.labels import label_within
+from framework.base.errors import LabelError
+from framework.core.plugins import discover
+from framework.declare.labels import Label
+from framework.testing import label_rows as rows_of
+from framework.training.labels import label_rows
 
 # Shrinking would ask Spark for minutes; the examples are small enough to read.
 AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)
 FIRST = date(2026, 4, 1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EVENT = (("key", "string"), ("on", "date"), ("known_at", "timestamp"), ("size", "int"), ("open", "boolean"))
-BESIDE = (("key", "string"), ("t", "date"), ("limit", "int"))
+CONTEXT = (("key", "string"), ("t", "date"), ("limit", "int"))
 
 
 def midnight(day):
@@ -35,7 +39,10 @@ def aware(moment):
     return None if moment is None else moment.astimezone(UTC)
 
 
-# ---------------------------------------------------------------- label_within
+PLUGINS = discover(strict=True)
+
+
+# ---------------------------------------------------------------- label_rows
 
 
 @st.composite
@@ -86,19 +93,16 @@ def twin_labels(rows, horizon, settle, as_of, limits):
 def test_labels_are_the_twins(frame_of, rows, horizon, settle, as_of, limits):
     as_of = FIRST + timedelta(as_of)
     facts = limits and {(key, FIRST + timedelta(n)): limit for (key, n), limit in limits.items()}
-    beside = facts and frame_of([{"key": k, "t": t, "limit": limit} for (k, t), limit in facts.items()], BESIDE)
-    frame = label_within(
-        frame_of(rows, EVENT),
-        keys=["key"],
-        time="t",
+    context = facts and frame_of([{"key": k, "t": t, "limit": limit} for (k, t), limit in facts.items()], CONTEXT)
+    label = Label(
+        events=frame_of(rows, EVENT),
         day="on",
-        horizon=timedelta(days=horizon),
-        as_of=as_of,
-        label=f"sum(CASE WHEN size > {'limit' if facts else 0} THEN 1 WHEN size IS NOT NULL THEN 0 END)",
+        value=f"sum(CASE WHEN size > {'limit' if facts else 0} THEN 1 WHEN size IS NOT NULL THEN 0 END)",
         pending="open",
         settle=settle,
-        beside=beside or None,
+        context=context or None,
     )
+    frame = label_rows(label, keys=["key"], time="t", horizon=timedelta(days=horizon), as_of=as_of)
     assert frame.columns == ["key", "t", "label", "label_known_at"]
     labels = [(row["key"], row["t"], row["label"], aware(row["label_known_at"])) for row in frame.collect()]
     found = {(key, t): rest for key, t, *rest in labels}
@@ -113,12 +117,63 @@ def test_labels_are_the_twins(frame_of, rows, horizon, settle, as_of, limits):
 @pytest.mark.parametrize(("settle", "known"), [(timedelta(0), True), (timedelta(seconds=1), False)])
 def test_the_newest_window_is_known_only_if_nothing_has_to_settle(frame_of, settle, known):
     row = {"key": "a", "on": FIRST, "known_at": midnight(FIRST) + HOUR, "size": 1, "open": False}
-    frame = label_within(
-        frame_of([row], EVENT), keys=["key"], time="t", day="on", horizon=DAY, as_of=FIRST, label="max(size)",
-        settle=settle, name="answer",
-    )  # fmt: skip
+    label = Label(events=frame_of([row], EVENT), day="on", value="max(size)", settle=settle)
+    frame = label_rows(label, keys=["key"], time="t", horizon=DAY, as_of=FIRST, names=["answer"])
     found = [(r["t"], r["answer"], aware(r["label_known_at"])) for r in frame.collect()]
     assert found == [(FIRST - DAY, 1, midnight(FIRST + DAY) if known else None)]
+
+
+def event(key, day, size, known=None):
+    return {"key": key, "on": day, "known_at": known or midnight(day) + HOUR, "size": size, "open": False}
+
+
+def test_rows_of_the_context_without_an_event_have_the_other_value(frame_of):
+    rows = [{"key": key, "t": FIRST, "limit": 0} for key in "ab"]
+    label = Label(
+        events=frame_of([event("a", FIRST + DAY, 5), event("c", FIRST + DAY, 7)], EVENT), day="on", value="sum(size)",
+        settle=DAY, context=frame_of(rows, CONTEXT), otherwise=0.0,
+    )  # fmt: skip
+    for days_later, known in ((1, None), (2, midnight(FIRST + 3 * DAY))):
+        frame = label_rows(label, keys=["key"], time="t", horizon=DAY, as_of=FIRST + days_later * DAY)
+        found = {(r["key"], r["t"]): (r["label"], aware(r["label_known_at"])) for r in frame.collect()}
+        assert found == {("a", FIRST): (5, known), ("b", FIRST): (0, known)}
+
+
+def test_shares_of_a_group_add_up_and_are_known_together(frame_of):
+    late = midnight(FIRST + 9 * DAY)
+    events = [event("a", FIRST + DAY, 1), event("b", FIRST + DAY, 3, known=late), event("a", FIRST + 2 * DAY, 0)]
+    rows = [{"key": key, "t": FIRST + n * DAY, "limit": 0} for key in "ac" for n in (0, 1)]
+    keys = "concat('w', '') AS workspace"
+    label = Label(
+        events=frame_of(events, EVENT).selectExpr(keys, "*"), day="on", value="sum(size)",
+        context=frame_of(rows, CONTEXT).selectExpr(keys, "*"), otherwise=0.0,
+    )  # fmt: skip
+    for as_of, known in ((FIRST + 4 * DAY, None), (FIRST + 9 * DAY, late)):
+        frame = label_rows(
+            label, keys=["workspace", "key"], time="t", horizon=DAY, as_of=as_of, shares_of=["workspace"]
+        )
+        found = {(r["key"], r["t"]): (r["label"], aware(r["label_known_at"])) for r in frame.collect()}
+        # The second day's sum is 0: nobody has a share. "b" has no row, and counts in the sum of the first.
+        ended = midnight(FIRST + 2 * DAY)
+        assert found == {("a", FIRST): (0.25, known), ("c", FIRST): (0.0, ended)}
+
+
+def test_only_the_days_that_are_asked_for_are_labelled(frame_of):
+    label = Label(
+        events=frame_of([event("a", FIRST + n * DAY, 1) for n in range(6)], EVENT), day="on", value="count(*)",
+        where=f"t <> DATE'{FIRST + DAY}'",
+    )  # fmt: skip
+    frame = label_rows(label, keys=["key"], time="t", horizon=DAY, as_of=FIRST + 4 * DAY)
+    assert sorted((r["t"] - FIRST).days for r in frame.collect()) == [-1, 0, 2, 3]
+
+
+def test_a_label_that_nobody_declared_is_named(frame_of):
+    events = frame_of([event("a", FIRST, 1)], EVENT)
+    asked = {"keys": ["key"], "time": "t", "horizon": DAY, "as_of": FIRST}
+    with pytest.raises(LabelError, match="values for slow, but the labels are slow, stuck"):
+        label_rows(Label(events=events, value={"slow": "max(size)"}), names=["slow", "stuck"], **asked)
+    with pytest.raises(LabelError, match="which rows have a label where no event is"):
+        label_rows(Label(events=events, value="max(size)", otherwise=0.0), **asked)
 
 
 # ---------------------------------------------------------------- the five trainers, by hand
@@ -162,7 +217,7 @@ def labels_of(gold_view, jobs):
         as_of = FIRST + timedelta(last_day)
         gold = gold_view({"fact_job_run_timeline": jobs.rows}, as_of, options=options)
         found = defaultdict(dict)
-        for row in trainer().labels(gold, as_of).collect():
+        for row in rows_of(trainer(), PLUGINS, gold).collect():
             at = row["run_id"] if "run_id" in row else (row["run_date"] - FIRST).days
             assert at not in found[row["job_id"]]
             found[row["job_id"]][at] = (row["label"], row["label_known_at"] is not None)

@@ -27,6 +27,7 @@ from framework.monitoring.outcomes.performance import WINDOW, arrays
 from framework.run.pipeline import Pipeline
 from framework.scoring.scorer import BatchScorer
 from framework.tables.declared import OUTCOMES, PERFORMANCE
+from framework.testing import label_rows
 from framework.training import AnomalyTrainer, ClassificationTrainer
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class OddDays(AnomalyTrainer):
 
 
 def health(gold, as_of, *labels):
-    rows = PipelineHealthScorer().labels(gold, as_of)
+    rows = label_rows(PipelineHealthScorer(), discover(strict=True), gold)
     return rows.selectExpr("workspace_id", "job_id", "run_date", *labels, "label_known_at")
 
 
@@ -170,9 +171,7 @@ def written(runtime: Runtime) -> pd.DataFrame:
 def truth_of(runtime: Runtime, model: str) -> pd.DataFrame:
     """The labels as they are known today, one row per entity and day."""
     trainer = runtime.plugins.trainers[model].item()
-    frame = trainer.labels(runtime.gold(), AS_OF) if model != "odd_days" else trainer.events(
-        runtime.gold().with_truth(), AS_OF
-    )  # fmt: skip
+    frame = label_rows(trainer, runtime.plugins, runtime.gold().with_truth().until(AS_OF))
     rows = runtime.collect(frame).to_pandas()
     rows["entity"] = [
         json.dumps({"workspace_id": w, "job_id": j}) for w, j in zip(rows.workspace_id, rows.job_id, strict=True)

@@ -20,7 +20,10 @@ from domains.performance.trainers import (
     WarehouseOptimizer,
 )
 from domains.performance.upgrades import HIGH, LOW, MEDIUM, risk
+from framework.core.plugins import discover
+from framework.testing import label_rows
 
+PLUGINS = discover(strict=True)
 FIRST = date(2026, 4, 1)
 SPAN = 50
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -87,9 +90,7 @@ def labels(gold_view, tables):
 
     def make(trainer, keys=("warehouse_id",)):
         task = trainer()
-        frame = (
-            task.events(gold, as_of) if isinstance(task, PerformanceRegressionDetector) else task.labels(gold, as_of)
-        )
+        frame = label_rows(task, PLUGINS, gold)
         found = {}
         for row in frame.collect():
             t = row["query_date"]
@@ -302,7 +303,7 @@ def test_upgrades_are_labelled_by_the_runs_on_both_sides(gold_view):
     run("running", SPAN - 1, 7, 60, None)
     as_of = FIRST + (SPAN - 1) * DAY
     gold = gold_view(tables, as_of)
-    rows = {r["job_id"]: r for r in DbrMigrationRiskScorer().labels(gold, as_of).collect()}
+    rows = {r["job_id"]: r for r in label_rows(DbrMigrationRiskScorer(), PLUGINS, gold).collect()}
     # The first run on the new version is that of the morning after the change.
     assert {job: (r["run_date"] - FIRST).days for job, r in rows.items()} == {
         "slower": 20,
@@ -326,4 +327,4 @@ def test_labels_of_nothing_are_no_labels(gold_view):
     as_of = FIRST + 20 * DAY
     gold = gold_view({HISTORY: [], EVENTS: [], SETTINGS: []}, as_of)
     for trainer in (QueryPerformanceForecaster, WarehouseOptimizer, CacheHitPredictor, QueryOptimizationRecommender):
-        assert trainer().labels(gold, as_of).isEmpty()
+        assert label_rows(trainer(), PLUGINS, gold).isEmpty()

@@ -13,8 +13,11 @@ import pytest
 from domains.quality.changes import MAX_GAP, column_changes
 from domains.quality.features import CAP_HOURS, QualityFeatures
 from domains.quality.trainers import DataDriftDetector, DataFreshnessPredictor, SchemaChangePredictor
+from framework.core.plugins import discover
 from framework.declare.gold import Days
+from framework.testing import label_rows
 
+PLUGINS = discover(strict=True)
 FIRST, LENGTH = date(2026, 1, 1), 130
 LAST = FIRST + timedelta(LENGTH - 1)
 KEYS = ("table_catalog", "table_schema", "table_name")
@@ -215,7 +218,7 @@ def labels_of(frame):
 
 
 def test_the_freshness_label_is_the_next_write(view, world, built):
-    found = labels_of(DataFreshnessPredictor().labels(view, LAST))
+    found = labels_of(label_rows(DataFreshnessPredictor(), PLUGINS, view))
     wanted = {}
     for (table, day), row in built.items():
         if row["hours_since_write"] is not None and day + timedelta(14) <= LAST:
@@ -228,7 +231,7 @@ def test_the_freshness_label_is_the_next_write(view, world, built):
 
 
 def test_the_schema_label_needs_a_change_or_a_week_that_was_seen(view, world):
-    found = labels_of(SchemaChangePredictor().labels(view, LAST))
+    found = labels_of(label_rows(SchemaChangePredictor(), PLUGINS, view))
     wanted = {}
     for table in TABLES:
         changed = {d for d, n in world.changes(table).items() if sum(n)}

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from domains.security.audit import audited, changes_of_rights, grant_days
 from domains.security.trainers import PrivilegeEscalationDetector
+from framework.core.plugins import discover
+from framework.testing import label_rows
 
+PLUGINS = discover(strict=True)
 AS_DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)
 FIRST = date(2026, 3, 2)
 PEOPLE = ("ana@a.org", "bo@a.org", "eve@b.org")
@@ -148,7 +151,7 @@ def test_labels_wait_for_the_end_of_the_review(gold_view):
         change(5, 7, PEOPLE[0], PEOPLE[2], TABLES[1], give=True),
     ]
     as_of = FIRST + timedelta(days=20)
-    labels = PrivilegeEscalationDetector().labels(gold_view({"fact_audit_logs": rows}, as_of), as_of)
+    labels = label_rows(PrivilegeEscalationDetector(), PLUGINS, gold_view({"fact_audit_logs": rows}, as_of))
     found = {
         (r["user_id"], r["event_date"]): (r["label"], r["label_known_at"].astimezone(UTC)) for r in labels.collect()
     }

@@ -18,6 +18,7 @@ from framework.declare.model import Algorithm, FromFeature, ModelSpec, days
 from framework.registry import gate
 from framework.registry.aliases import promote_version
 from framework.scoring.scorer import BatchScorer
+from framework.testing import label_rows
 from framework.training import AnomalyTrainer
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def renamed(name: str, **changes: Any) -> ModelSpec:
     return dataclasses.replace(JobFailurePredictor.spec, name=name, use_case=name, **changes)
 
 
+def failures(gold: Any) -> Any:
+    """Return the labels of the failure predictor."""
+    return label_rows(JobFailurePredictor(), discover(strict=True), gold)
+
+
 class CopiedLabel(JobFailurePredictor):
     """Its label is a feature of the same row, dressed up as known later."""
 
@@ -71,7 +77,7 @@ class ShuffledDates(JobFailurePredictor):
     spec = renamed("shuffled_dates")
 
     def labels(self, gold, as_of):
-        return super().labels(gold, as_of).selectExpr(
+        return failures(gold).selectExpr(
             "workspace_id", "job_id", "date_add(run_date, CAST(40 - pmod(hash(run_date), 40) * 2 AS int)) AS run_date",
             "label", "label_known_at",
         ).dropDuplicates(["workspace_id", "job_id", "run_date"])  # fmt: skip
@@ -83,9 +89,7 @@ class OneClass(JobFailurePredictor):
     spec = renamed("one_class")
 
     def labels(self, gold, as_of):
-        return (
-            super().labels(gold, as_of).selectExpr("workspace_id", "job_id", "run_date", "0 AS label", "label_known_at")
-        )
+        return failures(gold).selectExpr("workspace_id", "job_id", "run_date", "0 AS label", "label_known_at")
 
 
 class Constant(PipelineHealthScorer):
@@ -96,12 +100,8 @@ class Constant(PipelineHealthScorer):
     spec = dataclasses.replace(PipelineHealthScorer.spec, name="constant", use_case="constant")
 
     def labels(self, gold, as_of):
-        return (
-            super()
-            .labels(gold, as_of)
-            .selectExpr(
-                "workspace_id", "job_id", "run_date", "IF(label IS NULL, NULL, 100D) AS label", "label_known_at"
-            )
+        return label_rows(PipelineHealthScorer(), discover(strict=True), gold).selectExpr(
+            "workspace_id", "job_id", "run_date", "IF(label IS NULL, NULL, 100D) AS label", "label_known_at"
         )
 
 
@@ -111,7 +111,7 @@ class ExtraColumn(JobFailurePredictor):
     spec = renamed("extra_column")
 
     def labels(self, gold, as_of):
-        return super().labels(gold, as_of).selectExpr("*", "1.0 AS runs_7d")
+        return failures(gold).selectExpr("*", "1.0 AS runs_7d")
 
 
 class NeedsRuntime(JobFailurePredictor):

@@ -10,7 +10,7 @@ from framework.base.clock import midnight
 if TYPE_CHECKING:
     from datetime import date
 
-    from framework.declare.model import TableSpec
+    from framework.declare.model import ModelSpec, TableSpec
     from framework.scoring.scorer import BatchScorer
 
 MAX_ROWS = 200_000
@@ -24,9 +24,9 @@ def between(table: TableSpec, first: date, last: date) -> list[tuple[str, str, A
     return [(table.time, ">=", first), (table.time, "<=", last)]
 
 
-def scored_where(scorer: BatchScorer | None) -> tuple[tuple[str, str, float], ...]:
+def scored_where(spec: ModelSpec, scorer: BatchScorer) -> tuple[tuple[str, str, float], ...]:
     """Return what narrows the scored rows of the grain's table; nothing does where the scorer names its own keys."""
-    return () if scorer is None or names_keys(scorer) else tuple(scorer.where)
+    return () if names_keys(scorer) else spec.score_where
 
 
 def names_keys(scorer: BatchScorer) -> bool:

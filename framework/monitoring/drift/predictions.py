@@ -33,7 +33,7 @@ FLAG = "is_anomaly"
 
 
 def answers_of(
-    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer | None
+    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Return the reference of the predictions, and that of the anomaly rate.
 
@@ -42,13 +42,13 @@ def answers_of(
         runtime: The runtime.
         data: The rows that it was fitted and judged on.
         fitted: The model.
-        scorer: Who scores it, if anybody does.
+        scorer: Who scores it.
 
     Returns:
         By output name, and ``rate``, ``low`` and ``high`` of the daily rates. Both are empty where nothing comparable
         is known: without held-back rows, or if the scorer names its own keys day by day.
     """
-    if scorer is not None and names_keys(scorer):
+    if names_keys(scorer):
         return {}, {}
     answered = held_back_answers(trainer, runtime, data, fitted, scorer)
     if answered is None:
@@ -85,7 +85,7 @@ def answers_of(
 
 
 def held_back_answers(
-    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer | None
+    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer
 ) -> pa.Table | None:
     """Return what the served model answers on the held-back days for the rows that would have been scored.
 
@@ -101,7 +101,7 @@ def held_back_answers(
     keys = runtime.tables.frame(
         runtime.feature_table(grain.name),
         columns=list(grain.primary_key),
-        where=[*days, *scored_where(scorer)],
+        where=[*days, *scored_where(data.spec, scorer)],
     )
     rows = runtime.store.create_training_set(
         df=at_most(keys, MAX_ROWS, grain.keys),
@@ -119,8 +119,8 @@ def held_back_answers(
     if trainer.task is Task.ANOMALY:
         found = found.assign(**{FLAG: answers[FLAG].to_numpy(float)})
     table = runtime.collect(found)
-    if scorer is not None and scorer.shares_of:
-        shared = share_out(table, by=[*scorer.shares_of, grain.time], columns=[PREDICTION])
+    if data.spec.shares_of:
+        shared = share_out(table, by=[*data.spec.shares_of, grain.time], columns=[PREDICTION])
         table = pa.table(shared)
     return table
 

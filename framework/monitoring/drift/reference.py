@@ -20,6 +20,7 @@ from framework.monitoring.drift.counting import count_columns, sketch_column
 from framework.monitoring.drift.population import MAX_ROWS, between, scored_where
 from framework.monitoring.drift.predictions import answers_of, labels_of
 from framework.monitoring.drift.weeks import WINDOW_DAYS, Weeks
+from framework.scoring.scorer import scorer_of
 from framework.training.assemble import is_built
 from framework.training.sample import at_most
 
@@ -71,8 +72,7 @@ def reference_of(trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fi
     """
     first = data.part("train")["_day"].min().date()
     split = data.split
-    offer = runtime.plugins.scorers.get(trainer.spec.name)
-    scorer = offer.item() if offer else None
+    scorer = scorer_of(runtime.plugins, trainer.spec.name)
     predictions, anomaly = answers_of(trainer, runtime, data, fitted, scorer)
     span = {"train_start": first, "train_end": split.train_end, "test_end": split.test_end}
     return {
@@ -101,7 +101,7 @@ def _load(run_id: str) -> dict[str, Any] | None:
 
 
 def _features(
-    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, scorer: BatchScorer | None, first: date
+    trainer: ModelTrainer, runtime: Runtime, data: TrainingData, scorer: BatchScorer, first: date
 ) -> dict[str, Any]:
     """Return the reference of each input, table by table."""
     found: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _features(
         names = [name for name in wanted if name in data.inputs and not table.feature(name).calendar]
         if not names or not is_built(table.name, runtime):
             continue
-        where = scored_where(scorer) if table.name == data.grain.name else ()
+        where = scored_where(trainer.spec, scorer) if table.name == data.grain.name else ()
         rows = runtime.tables.frame(
             runtime.feature_table(table.name),
             columns=list(dict.fromkeys([*table.primary_key, *names])),

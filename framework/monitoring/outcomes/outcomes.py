@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from framework.base.clock import midnight
 from framework.base.logging import get_logger
 from framework.core.services import Memo
+from framework.declare.labels import LABEL_KNOWN_AT
 from framework.declare.model import Task
 from framework.tables.declared import OUTCOMES
 from framework.tables.table import entity_of
@@ -121,7 +122,7 @@ def _truth(
     import pandas as pd
 
     from framework.training.anomaly import EVENT, AnomalyTrainer
-    from framework.training.assemble import KNOWN, known_labels
+    from framework.training.assemble import known_labels
 
     keys = list(grain.primary_key)
     if isinstance(trainer, AnomalyTrainer):
@@ -133,9 +134,9 @@ def _truth(
         return rows[keys].assign(known_at=rows["target_end"]).join(pd.Series(events, name=EVENT))
     frame = _since(known_labels(trainer, runtime, as_of, grain), grain, predictions[grain.time].min())
     found: pd.DataFrame = runtime.collect(frame).to_pandas()
-    found = found[found[KNOWN].notna()]
-    found[KNOWN] = found[KNOWN].dt.tz_convert("UTC")
-    return found[found[KNOWN] <= _end_of(as_of)].rename(columns={KNOWN: "known_at"})
+    found = found[found[LABEL_KNOWN_AT].notna()]
+    found[LABEL_KNOWN_AT] = found[LABEL_KNOWN_AT].dt.tz_convert("UTC")
+    return found[found[LABEL_KNOWN_AT] <= _end_of(as_of)].rename(columns={LABEL_KNOWN_AT: "known_at"})
 
 
 def _since(frame: Any, grain: TableSpec, first: Any) -> Any:

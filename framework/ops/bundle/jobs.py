@@ -81,8 +81,6 @@ def _per_model(plugins: Registry, stage: str) -> list[Task]:
     script = {"train": "train_models", "score": "score_batch"}[stage]
     found = []
     for model in plugins.select_models((), ()):
-        if stage == "score" and model not in plugins.scorers:
-            continue
         tables = [f"features_{table}" for table in plugins.select_tables([model], ())]
         use_case = plugins.trainers[model].item.spec.use_case
         task = _task(f"{stage}_{use_case}", script, ["--models=" + model, AS_OF], after=tables)

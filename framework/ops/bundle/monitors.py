@@ -38,7 +38,7 @@ def monitors(plugins: Registry) -> dict[str, Monitor]:
     found = {OUTCOMES.name: _outcomes()}
     for model in plugins.select_models((), ()):
         trainer = plugins.trainers[model].item
-        if model in plugins.scorers and trainer.task in ANSWERS:
+        if trainer.task in ANSWERS:
             name = f"{trainer.spec.use_case}_predictions"
             problem, column = ANSWERS[trainer.task]
             found[name] = _monitor(name, problem, column, model_id="model_version", slices=SLICES)
