@@ -65,7 +65,8 @@ def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) 
     """
     from framework.declare.model import short_hash
     from framework.tables.declared import BACKTESTS
-    from framework.training import assemble, rolling
+    from framework.training import rolling
+    from framework.training.fingerprint import fingerprint
 
     if first > last:
         raise ConfigError(what=f"{first} is after {last}", where="--from, --to", fix="give the earlier day first")
@@ -76,7 +77,7 @@ def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) 
     calibrate = trainer.spec.calibrate if trainer.calibrates else timedelta(0)
     found = list(rolling.every(first, last, timedelta(days=every), calibrate, until=data.split.test_end))
     walked = rolling.backtest(trainer, data, found, runtime)
-    identity = short_hash(["backtest", assemble.fingerprint(trainer, runtime, runtime.as_of), str(every)])
+    identity = short_hash(["backtest", fingerprint(trainer, runtime, runtime.as_of), str(every)])
     BACKTESTS.merge(runtime, rolling.rows_of(walked, model, identity, runtime.as_of, None))
     return walked
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import sys
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import LabelError
 from framework.core.ports import FeatureLookup
 from framework.core.services import Memo
 from framework.declare.labels import LABEL_KNOWN_AT, Label
-from framework.declare.model import Feature, ModelSpec, TableSpec, Task, short_hash
+from framework.declare.model import Feature, ModelSpec, TableSpec, Task
 from framework.stores.frames import known_until
 from framework.training.data import TrainingData
 from framework.training.labels import label_rows
@@ -265,36 +261,3 @@ def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
         if lookup.table not in audited and is_built(lookup.table, runtime):
             runtime.plugins.builders[lookup.table].item().audit(runtime, day)
             audited[lookup.table] = day
-
-
-@functools.cache
-def code_version(trainer: type) -> str:
-    """Return a hash of all code that may shape a training: the framework's and the trainer's own package."""
-    found = []
-    for package in ("framework", trainer.__module__.partition(".")[0]):
-        file = getattr(sys.modules.get(package), "__file__", None)
-        if file is None:  # defined in a notebook or a console
-            found.append(repr(trainer))
-            continue
-        root = Path(file).parent if Path(file).name == "__init__.py" else Path(file)
-        sources = sorted(root.rglob("*.py")) if root.is_dir() else [root]
-        found += [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]
-    return short_hash(found)
-
-
-def fingerprint(trainer: Steps, runtime: Runtime, as_of: date) -> str:
-    """Return what identifies a training: equal fingerprints give equal models."""
-    spec = trainer.spec
-    tables = sorted({lookup.table for lookup in spec.lookups})
-    parts = [
-        as_of.isoformat(),
-        spec.spec_hash(),
-        str(runtime.settings.seed),
-        f"{runtime.settings.gold} {runtime.settings.time_zone} {runtime.settings.max_rows}",
-        str(sorted(runtime.settings.options.items())),
-    ]
-    for table in tables:
-        name = runtime.feature_table(table)
-        declared = runtime.plugins.table(table)
-        parts += [f"{name}@{runtime.tables.version(name)}", *(declared.formula_hash(c.name) for c in declared.features)]
-    return short_hash([*parts, code_version(type(trainer))])

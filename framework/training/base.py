@@ -13,6 +13,7 @@ from framework.declare.model import ModelSpec, TableSpec, Task
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
 from framework.training import assemble, probe, rolling
+from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
 from framework.training.record import record
 from framework.training.split import NoSplit, Split, cut_at, held_back_windows, split_by_time
@@ -96,8 +97,8 @@ class ModelTrainer(ABC):
         grain = runtime.plugins.table(spec.lookups[0].table)
         if lacking := self._lacking(runtime, grain):
             return self._skipped(lacking)
-        fingerprint = assemble.fingerprint(self, runtime, as_of)
-        unchanged = runtime.registry.find(spec.name, fingerprint)
+        identity = fingerprint(self, runtime, as_of)
+        unchanged = runtime.registry.find(spec.name, identity)
         if unchanged is not None:
             gate.settle(runtime, spec, unchanged.version)
             return dataclasses.replace(unchanged.result, reason=unchanged.result.reason or "unchanged")
@@ -110,7 +111,7 @@ class ModelTrainer(ABC):
             walked = rolling.walk(self, data, fitted, runtime)
             whole, final = self._refit(data, fitted, walked, runtime) if runtime.settings.refit else (data, fitted)
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
-        trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=fingerprint, refit=whole is not data)
+        trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=identity, refit=whole is not data)
         return record(self, runtime, as_of, trained)
 
     @final

@@ -270,7 +270,7 @@ def test_the_same_job_id_in_two_workspaces_is_two_jobs(jobs, labels_of, gold_vie
     jobs.run("j", 2, 5, 60, "FAILED", workspace="a")
     jobs.run("j", 2, 5, 60, "SUCCEEDED", workspace="b")
     as_of = FIRST + timedelta(4)
-    rows = JobFailurePredictor().labels(gold_view({"fact_job_run_timeline": jobs.rows}, as_of), as_of).collect()
+    rows = rows_of(JobFailurePredictor(), PLUGINS, gold_view({"fact_job_run_timeline": jobs.rows}, as_of)).collect()
     assert sorted((row["workspace_id"], row["label"]) for row in rows) == [("a", 1), ("b", 0)]
 
 
