@@ -7,7 +7,7 @@ framework.
 Declare
 
 - :class:`TableSpec`, :class:`Feature`: a feature table and its columns; :mod:`formulas` has what columns are made of.
-- :class:`ModelSpec`, :class:`Lookup`, :class:`Task`, :class:`Algorithm`: a model, and the features that it looks up.
+- :class:`ModelSpec`, :class:`Lookup` and :class:`Task`: a model, and the features that it looks up.
 - :class:`FromFeature`, :class:`GroupPrior`: the rule that a model must beat.
 - :class:`GoldTable`, :class:`GoldColumn`: a table that the domain reads; :class:`Days`: a range of days.
 - :class:`DomainOptions`: settings of a domain. :func:`days`, :func:`hours`: spans of time.
@@ -25,7 +25,7 @@ Use
 - :class:`GoldView`: gold as it was known on a day. :class:`Label`: what a label is made of.
 - :data:`KNOWN_AT`, :data:`LABEL_KNOWN_AT`: the columns that say when a row of gold, or a label, became known.
 - :func:`midnight`: the moment at which a day begins. :mod:`errors`: what to raise.
-- :data:`hookimpl`: marks the functions of a plugin module.
+- :data:`hookimpl`: marks the functions of a plugin module. :func:`discover`: what all installed domains offer.
 - :data:`WORTH_AN_ALERT`: the skill that a detector must show before it may call a person.
 """
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from framework.base import errors
     from framework.base.clock import midnight
     from framework.core.config import DomainOptions
-    from framework.core.plugins import hookimpl
+    from framework.core.plugins import discover, hookimpl
     from framework.declare import formulas
     from framework.declare.gold import Days, GoldColumn, GoldTable
     from framework.declare.labels import KNOWN_AT, LABEL_KNOWN_AT, Label
-    from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, Task, days, hours
+    from framework.declare.model import FromFeature, GroupPrior, Lookup, ModelSpec, Task, days, hours
     from framework.declare.table import Feature, TableSpec
     from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
     from framework.gold.view import GoldSource, GoldView
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "framework.base.clock": ("midnight",),
     "framework.core.config": ("DomainOptions",),
-    "framework.core.plugins": ("hookimpl",),
+    "framework.core.plugins": ("discover", "hookimpl"),
     "framework.declare.gold": ("Days", "GoldColumn", "GoldTable"),
     "framework.declare.labels": ("KNOWN_AT", "LABEL_KNOWN_AT", "Label"),
     "framework.declare.model": (
-        "Algorithm", "FromFeature", "GroupPrior", "Lookup", "ModelSpec", "Task", "days", "hours",
+        "FromFeature", "GroupPrior", "Lookup", "ModelSpec", "Task", "days", "hours",
     ),
     "framework.declare.table": ("Feature", "TableSpec"),
     "framework.features.builder": ("DailyFeatures", "EventFeatures", "FeatureBuilder"),
@@ -82,7 +82,6 @@ __all__ = [
     "KNOWN_AT",
     "LABEL_KNOWN_AT",
     "WORTH_AN_ALERT",
-    "Algorithm",
     "AnomalyTrainer",
     "BatchScorer",
     "ClassificationTrainer",
@@ -106,6 +105,7 @@ __all__ = [
     "TableSpec",
     "Task",
     "days",
+    "discover",
     "errors",
     "formulas",
     "hookimpl",

@@ -1,6 +1,6 @@
 """Contract checks for whoever subclasses a base: run them over your own classes, as this project does.
 
-    from framework.core.plugins import discover
+    from framework import discover
     from framework.testing import check_builder_on_empty_gold, check_trainer
 
     plugins = discover(strict=True)
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from framework.core.plugins import Registry
+    from framework.core.results import UnitResult
     from framework.declare.model import Feature
     from framework.features.builder import FeatureBuilder
     from framework.gold.view import GoldView
@@ -133,6 +134,27 @@ def label_rows(trainer: ModelTrainer, plugins: Registry, gold: GoldView) -> Data
         assert said is not None, f"{trainer.spec.name}: no event judges it"
         return rows_of(said, trainer.spec, grain, as_of, names=(EVENT,))
     return rows_of(trainer.labels(gold, as_of), trainer.spec, grain, as_of)  # type: ignore[attr-defined]
+
+
+def run_on(gold: Path, home: Path, plugins: Registry, **settings: Any) -> list[UnitResult]:
+    """Build features, train, score and monitor on a folder of gold tables, embedded; it starts Spark.
+
+    Args:
+        gold: Folder with one file or folder per gold table.
+        home: Where all results go; it is created.
+        plugins: What the loaded domains offer.
+        settings: More settings, for example ``models`` or ``as_of``.
+
+    Returns:
+        How each unit ended, in order.
+    """
+    from framework.core.config import Settings
+    from framework.run.opening import open_runtime
+    from framework.run.pipeline import STAGES, Pipeline
+
+    home.mkdir(parents=True, exist_ok=True)
+    asked = Settings.parse({"gold": str(gold), "home": home} | settings, "run_on")
+    return Pipeline(open_runtime(asked, plugins)).run(STAGES)
 
 
 def check_builder_on_empty_gold(builder: type[FeatureBuilder], gold: GoldView) -> None:

@@ -8,7 +8,6 @@ from domains.gold.runs import JOB, OUTCOME
 from domains.performance.upgrades import CLASSES, compared, judged
 from framework import (
     LABEL_KNOWN_AT,
-    Algorithm,
     ClassificationTrainer,
     GroupPrior,
     Lookup,
@@ -46,7 +45,6 @@ class DbrMigrationRiskScorer(ClassificationTrainer):
         "rate rose (Fisher, p < 0.05) or the median duration by 25 % (Mann-Whitney, p < 0.05); medium if either is "
         "10 % worse; else low",
         unit="workspace-job-day before a change of the major version; scored: every job on an old version",
-        algorithm=Algorithm.RANDOM_FOREST,
         lookups=(
             Lookup(table="reliability_features", columns=JOB_TRAITS),
             Lookup(table="cost_job_features", columns=("cost_28d", "dbu_28d")),

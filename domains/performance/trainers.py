@@ -11,7 +11,6 @@ from domains.performance.warehouse_features import PerformanceFeatures
 from domains.performance.words import CACHE, P95, QUEUE, rule
 from framework import (
     WORTH_AN_ALERT,
-    Algorithm,
     AnomalyTrainer,
     ClassificationTrainer,
     FromFeature,
@@ -76,7 +75,6 @@ class QueryPerformanceForecaster(RegressionTrainer):
         action="pre-scale, or move workloads",
         label_says="P95 of total_duration_ms on the next active day within (t, t+7]",
         unit="workspace-warehouse-day",
-        algorithm=Algorithm.GRADIENT_BOOSTING,
         lookups=(Lookup(table=TABLE, columns=LATENCY),),
         horizon=days(7),
         baseline=FromFeature(columns=("p95_week_before",)),
@@ -106,7 +104,6 @@ class WarehouseOptimizer(ClassificationTrainer):
         label_says="over (t, t+7]: undersized if over 10 % of statement time is queued; else oversized if at minimum "
         "clusters and over 60 % of running time idle; else right-sized",
         unit="workspace-warehouse-day",
-        algorithm=Algorithm.RANDOM_FOREST,
         lookups=(Lookup(table=TABLE, columns=SIZING),),
         horizon=days(7),
         baseline=FromFeature(columns=("size_now_7d",)),
@@ -140,7 +137,6 @@ class PerformanceRegressionDetector(AnomalyTrainer):
         action="look at what changed that day",
         label_says="judged by later days: median daily P95 over (t, t+3] at least 1.2 times the trailing 28-day median",
         unit="workspace-warehouse-day",
-        algorithm=Algorithm.ISOLATION_FOREST,
         lookups=(Lookup(table=TABLE, columns=SHIFTS),),
         horizon=days(3),
         baseline=FromFeature(columns=("p95_ratio",)),
@@ -173,7 +169,6 @@ class ClusterCapacityPlanner(RegressionTrainer):
         action="set minimum and maximum clusters",
         label_says="peak running cluster_count over (t, t+7]; none if it does not run",
         unit="workspace-warehouse-day",
-        algorithm=Algorithm.GRADIENT_BOOSTING,
         lookups=(Lookup(table=TABLE, columns=CAPACITY),),
         horizon=days(7),
         baseline=FromFeature(columns=("peak_clusters_7d",)),
@@ -203,7 +198,6 @@ class CacheHitPredictor(ClassificationTrainer):
         label_says="1 if the share from the cache on the next active day within (t, t+7] exceeds the trailing 28-day "
         "median; none if that is 0 or 1, or rests on fewer than 20 statements",
         unit="workspace-warehouse-day",
-        algorithm=Algorithm.XGBOOST,
         lookups=(Lookup(table=TABLE, columns=CACHING),),
         horizon=days(7),
         baseline=FromFeature(columns=("cache_above_last",)),
@@ -243,7 +237,6 @@ class QueryOptimizationRecommender(ClassificationTrainer):
         label_says="per problem, 1 if it occurs in over 20 % of the runs in (t, t+7]: spilled bytes; queued for over "
         "10 % of the time; under 20 % of at least 100 files pruned; compiling over 30 % of the time; over 60 s",
         unit="workspace-fingerprint-day",
-        algorithm=Algorithm.XGBOOST,
         lookups=(Lookup(table="performance_query_features"),),
         horizon=days(7),
         labels=tuple(PROBLEMS),

@@ -10,7 +10,6 @@ from domains.quality.features import CAP_HOURS, ROWS, QualityFeatures
 from framework import (
     LABEL_KNOWN_AT,
     WORTH_AN_ALERT,
-    Algorithm,
     AnomalyTrainer,
     ClassificationTrainer,
     FromFeature,
@@ -44,7 +43,6 @@ class DataDriftDetector(AnomalyTrainer):
         action="hold downstream, tell the owner",
         label_says="judged: the rows of the day and of the three after it all leave the interval of the 28 days before",
         unit="table-day",
-        algorithm=Algorithm.ISOLATION_FOREST,
         lookups=(
             Lookup(
                 table="quality_features",
@@ -92,7 +90,6 @@ class DataFreshnessPredictor(RegressionTrainer):
         action="chase the producing job",
         label_says="hours from the end of t to the table's next write, at most 14 days",
         unit="table-day",
-        algorithm=Algorithm.GRADIENT_BOOSTING,
         lookups=(
             Lookup(
                 table="quality_features",
@@ -144,7 +141,6 @@ class SchemaChangePredictor(ClassificationTrainer):
         action="warn consumers",
         label_says="1 if consecutive snapshots in (t, t+7] differ in columns; 0 if all days were seen and none does",
         unit="table-day",
-        algorithm=Algorithm.XGBOOST,
         lookups=(
             Lookup(
                 table="quality_features",

@@ -1,4 +1,4 @@
-"""Domains are plugins: five hooks that return data, found through entry points.
+"""Domains are plugins: hooks that return data, found through entry points.
 
 Built-in domains load exactly as a stranger's do. Each loads in its own try: a broken one is named
 with its error and skipped.
@@ -74,6 +74,10 @@ class Hooks:
         """Return places where gold tables come from, with the tables they declare."""
 
     @hookspec
+    def gold_tables(self) -> Iterable[GoldTable]:  # type: ignore[empty-body]
+        """Return gold tables of the domain's own, which any source may hold."""
+
+    @hookspec
     def feature_builders(self) -> Iterable[type[Builder]]:  # type: ignore[empty-body]
         """Return the domain's feature builders."""
 
@@ -115,6 +119,7 @@ class Registry:
         trainers: Trainers by model name.
         scorers: Scorers by model name.
         sinks: Alert sinks by name.
+        tables: Gold tables that domains declare beside those of the sources, by name.
     """
 
     domains: Mapping[str, str]
@@ -124,6 +129,7 @@ class Registry:
     trainers: Mapping[str, Offer]
     scorers: Mapping[str, Offer]
     sinks: Mapping[str, Offer]
+    tables: Mapping[str, Offer] = dataclasses.field(default_factory=dict)
 
     def table(self, name: str) -> TableSpec:
         """Return a feature table's declaration, whichever domain builds it.
@@ -139,8 +145,20 @@ class Registry:
         return spec
 
     def gold_tables(self) -> dict[str, GoldTable]:
-        """Return all declared gold tables by name."""
-        return {t.name: t for offer in self.sources.values() for t in offer.item.tables}
+        """Return all declared gold tables by name.
+
+        Raises:
+            PluginError: If a domain declares a table that a source has under the same name.
+        """
+        found = {t.name: t for offer in self.sources.values() for t in offer.item.tables}
+        for name, offer in self.tables.items():
+            if name in found:
+                raise PluginError(
+                    what=f"the gold table '{name}' is declared already",
+                    where=offer.domain,
+                    fix="give yours another name",
+                )
+        return found | {name: offer.item for name, offer in self.tables.items()}
 
     def select_models(self, domains: Iterable[str], models: Iterable[str]) -> list[str]:
         """Return the trainers' names that two filters leave, in declared order.
@@ -213,6 +231,7 @@ def discover(*, strict: bool = False, extra: Mapping[str, Any] | None = None) ->
         trainers=offers["model_trainers"],
         scorers=offers["batch_scorers"],
         sinks=offers["alert_sinks"],
+        tables=offers["gold_tables"],
     )
 
 
@@ -230,6 +249,7 @@ def _given(plugin: Any) -> Any:
 
 _NAMING: dict[str, Callable[[Any], str]] = {
     "gold_sources": lambda source: source.name,
+    "gold_tables": lambda table: table.name,
     "feature_builders": lambda builder: builder.table.name,
     "model_trainers": lambda trainer: trainer.spec.name,
     "batch_scorers": lambda scorer: scorer.model,

@@ -14,7 +14,6 @@ from framework.base.errors import SpecError, nearest
 from framework.declare.table import NAME, Feature, TableSpec, short_hash
 
 __all__ = [
-    "Algorithm",
     "Feature",
     "FromFeature",
     "GroupPrior",
@@ -46,15 +45,6 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     MULTILABEL = "multilabel"
-
-
-class Algorithm(StrEnum):
-    """The algorithm families, in the words of the model catalogue."""
-
-    ISOLATION_FOREST = "IsolationForest"
-    GRADIENT_BOOSTING = "GradientBoosting"
-    XGBOOST = "XGBoost"
-    RANDOM_FOREST = "RandomForest"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,12 +90,11 @@ class ModelSpec:
 
     Args:
         name: Registered name without catalog and schema.
-        use_case: Stem of the prediction table ``{use_case}_predictions``.
+        use_case: Stem of the prediction table ``{use_case}_predictions``; the name by default.
         question: The question in one sentence.
         action: What the operator does with the answer.
         label_says: What the label is, in one sentence (for anomalies: how it is judged).
         unit: Unit of prediction, for example ``workspace-job-day``.
-        algorithm: Algorithm family.
         lookups: Feature lookups; the first one's table fixes keys and time of the model.
         horizon: How far into the future the label looks.
         labels: Label column names; several only for multi-label models.
@@ -131,14 +120,13 @@ class ModelSpec:
     """
 
     name: str
-    use_case: str
     question: str
     action: str
     label_says: str
     unit: str
-    algorithm: Algorithm
     lookups: tuple[Lookup, ...]
     horizon: timedelta
+    use_case: str = ""
     labels: tuple[str, ...] = ("label",)
     baseline: FromFeature | GroupPrior
     needs: tuple[str, ...] = ()
@@ -156,7 +144,9 @@ class ModelSpec:
     alert_on: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that no training could use."""
+        """Fill in the use case, and refuse a declaration that no training could use."""
+        if not self.use_case:
+            object.__setattr__(self, "use_case", self.name)
         if not self.lookups:
             raise SpecError(what="no lookups", where=self.name, fix="name a feature table")
         if self.horizon <= timedelta(0):

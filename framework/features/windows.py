@@ -35,6 +35,8 @@ def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
     from pyspark.sql import functions as F
 
     measures = [F.expr(_typed(c, c.sql)) for c in table.columns if c.stage == "day"]
+    if not measures:  # only the rows themselves are asked for
+        return events.select(*table.keys, DAY).distinct()
     return events.groupBy(*table.keys, DAY).agg(*measures)
 
 

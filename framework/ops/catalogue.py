@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from framework.declare.model import FromFeature
+from framework.training.learners import algorithm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +52,7 @@ def card(plugins: Registry, name: str) -> str:
         "Unit": spec.unit,
         "Label": spec.label_says,
         "Horizon": _span(spec),
-        "Type and algorithm": f"{offer.item.task}, {spec.algorithm}",
+        "Type and algorithm": f"{offer.item.task}, {algorithm_of(offer.item().estimator())}",
         "Baseline to beat": _baseline(plugins, spec),
         "What the operator does": spec.action,
         "Predictions": f"`{spec.use_case}_predictions`",
@@ -126,7 +127,7 @@ def _entry(plugins: Registry, name: str, figures: Mapping[str, Any]) -> list[str
         "unit": spec.unit,
         "label": spec.label_says,
         "horizon": _span(spec),
-        "type and algorithm": f"{trainer.task}, {spec.algorithm}",
+        "type and algorithm": f"{trainer.task}, {algorithm_of(trainer().estimator())}",
         "features": "; ".join(f"{len(columns)} of `{table}`" for table, columns in chosen.items()),
         "baseline": _baseline(plugins, spec),
         "action": spec.action,

@@ -10,6 +10,7 @@ import typer
 
 from framework.ops.alerts_cli import alerts
 from framework.ops.exit_code import end_with
+from framework.ops.new_cli import new
 
 app = typer.Typer(
     name="health-monitor",
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(alerts, name="alerts")
+app.add_typer(new, name="new")
 
 Gold = Annotated[
     str | None,

@@ -143,7 +143,7 @@ def list_models(
         for file in written:
             Console().print(str(file))
         return 0
-    table = Table("model", "domain", "type", "algorithm", "unit", "horizon", "question")
+    table = Table("model", "domain", "type", "unit", "horizon", "question")
     for name in chosen:
         offer = plugins.trainers[name]
         spec = offer.item.spec
@@ -152,7 +152,6 @@ def list_models(
             name,
             offer.domain,
             str(offer.item.task),
-            str(spec.algorithm),
             spec.unit,
             horizon,
             spec.question,

@@ -43,9 +43,10 @@ def label_rows(
         window's end plus ``settle``; NULL where the window is still pending.
 
     Raises:
-        LabelError: If the values are not those of the declared labels, or ``otherwise`` lacks a context.
+        LabelError: If the values are not those of the declared labels, ``otherwise`` lacks a context, or events and
+            context share a column besides the keys.
     """
-    values = _values(label, names)
+    values = _values(label, names, keys)
     found = _windows(label, values, keys=keys, time=time, horizon=horizon, as_of=as_of, joined=not shares_of)
     rows = label.context
     if shares_of:
@@ -58,8 +59,8 @@ def label_rows(
     return _or_otherwise(found, label, rows, keys=keys, time=time, horizon=horizon, as_of=as_of, names=names)
 
 
-def _values(label: Label, names: Sequence[str]) -> dict[str, str]:
-    """Return the SQL of each label column."""
+def _values(label: Label, names: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
+    """Return the SQL of each label column, of a label that can be made."""
     values = {names[0]: label.value} if isinstance(label.value, str) else dict(label.value)
     if set(values) != set(names):
         raise LabelError(
@@ -72,6 +73,13 @@ def _values(label: Label, names: Sequence[str]) -> dict[str, str]:
             what="nothing says which rows have a label where no event is",
             where="Label(otherwise=...)",
             fix="give the rows of the population as `context`",
+        )
+    both = [] if label.context is None else sorted({*label.events.columns} & {*label.context.columns} - {*keys})
+    if both:
+        raise LabelError(
+            what=f"events and context both have a column '{both[0]}', so nobody knows which one a value means",
+            where="Label(context=...)",
+            fix="rename it in one of them",
         )
     return {name: values[name] for name in names}
 

@@ -122,3 +122,15 @@ def _imputed(*steps: Any) -> Any:
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), *steps)
+
+
+def algorithm_of(estimator: Any) -> str:
+    """Return the algorithm family of an estimator, whatever it is wrapped in: its name without the task."""
+    if steps := getattr(estimator, "steps", None):
+        return algorithm_of(steps[-1][1])
+    for wrapped in ("regressor", "estimator"):
+        inner = getattr(estimator, wrapped, None)
+        if inner is not None and hasattr(inner, "get_params"):
+            return algorithm_of(inner)
+    name = type(estimator).__name__.removeprefix("Hist").removesuffix("Classifier").removesuffix("Regressor")
+    return {"XGB": "XGBoost"}.get(name, name)

@@ -16,6 +16,7 @@ from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
 from framework.training import plots
 from framework.training.assemble import lookups
+from framework.training.learners import algorithm_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -82,7 +83,7 @@ def _run_tags(trainer: Steps, runtime: Runtime) -> dict[str, str]:
         "domain": runtime.plugins.trainers[spec.name].domain,
         "model_name": spec.name,
         "model_type": str(trainer.task),
-        "algorithm": str(spec.algorithm),
+        "algorithm": algorithm_of(trainer.estimator()),
         "use_case": spec.use_case,
         "training_data": ",".join(runtime.feature_table(lookup.table) for lookup in spec.lookups),
         "feature_engineering": "feature_lookup",

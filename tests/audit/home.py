@@ -21,7 +21,7 @@ from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status
 from framework.core.services import Services
 from framework.declare.gold import GoldColumn, GoldTable
-from framework.declare.model import Algorithm, Feature, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.declare.model import Feature, FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.features.builder import FeatureBuilder, arrow_schema
 from framework.gold.view import GoldReader, GoldSource
 from framework.registry.versions import ModelRegistry
@@ -77,7 +77,6 @@ def declared(name: str, **changes: Any) -> ModelSpec:
             "action": "look at them",
             "label_says": "what comes next",
             "unit": "workspace-job-day",
-            "algorithm": Algorithm.RANDOM_FOREST,
             "lookups": (Lookup(table="toy_features"),),
             "horizon": days(1),
             "baseline": FromFeature(columns=("runs",)),
@@ -128,7 +127,7 @@ class JobSeconds(Labelled, RegressionTrainer):
 class OddJobs(AnomalyTrainer):
     """Odd or not."""
 
-    spec: ClassVar[ModelSpec] = declared("odd_jobs", algorithm=Algorithm.ISOLATION_FOREST)
+    spec: ClassVar[ModelSpec] = declared("odd_jobs")
 
     def estimator(self):
         from sklearn.ensemble import IsolationForest

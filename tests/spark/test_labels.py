@@ -174,6 +174,9 @@ def test_a_label_that_nobody_declared_is_named(frame_of):
         label_rows(Label(events=events, value={"slow": "max(size)"}), names=["slow", "stuck"], **asked)
     with pytest.raises(LabelError, match="which rows have a label where no event is"):
         label_rows(Label(events=events, value="max(size)", otherwise=0.0), **asked)
+    context = frame_of([{"key": "a", "t": FIRST, "limit": 1}], CONTEXT).withColumnRenamed("limit", "size")
+    with pytest.raises(LabelError, match="both have a column 'size'"):
+        label_rows(Label(events=events, value="max(size)", context=context), **asked)
 
 
 # ---------------------------------------------------------------- the five trainers, by hand

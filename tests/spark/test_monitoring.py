@@ -20,7 +20,7 @@ from domains.simulator.write import simulate
 from framework.base.clock import midnight
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status
-from framework.declare.model import Algorithm, FromFeature, GroupPrior, ModelSpec, Task, days
+from framework.declare.model import FromFeature, GroupPrior, ModelSpec, Task, days
 from framework.monitoring.monitor import monitor_model
 from framework.monitoring.outcomes.outcomes import join_outcomes
 from framework.monitoring.outcomes.performance import WINDOW, arrays
@@ -54,7 +54,7 @@ class Quick:
 class Unwell(Quick, ClassificationTrainer):
     """Will any run of the week fail or be late?"""
 
-    spec = spec("unwell", algorithm=Algorithm.XGBOOST, baseline=FromFeature(columns=("failed_day_share_28d",)))
+    spec = spec("unwell", baseline=FromFeature(columns=("failed_day_share_28d",)))
 
     def labels(self, gold, as_of):
         return health(gold, as_of, "CAST(label < 100 AS int) AS label")
@@ -66,7 +66,6 @@ class HowWell(Quick, ClassificationTrainer):
     task = Task.MULTICLASS
     spec = spec(
         "how_well",
-        algorithm=Algorithm.RANDOM_FOREST,
         baseline=GroupPrior(by=("workspace_id", "job_id")),
         classes=("bad", "poor", "well"),
     )
@@ -81,7 +80,6 @@ class Ailments(Quick, ClassificationTrainer):
     task = Task.MULTILABEL
     spec = spec(
         "ailments",
-        algorithm=Algorithm.XGBOOST,
         baseline=FromFeature(columns=("failed_day_share_28d",)),
         labels=("weak", "ill"),
     )
@@ -93,7 +91,7 @@ class Ailments(Quick, ClassificationTrainer):
 class OddDays(AnomalyTrainer):
     """Which jobs behave oddly?"""
 
-    spec = spec("odd_days", algorithm=Algorithm.ISOLATION_FOREST, horizon=days(1), lookups=(JOBS,),
+    spec = spec("odd_days", horizon=days(1), lookups=(JOBS,),
                 baseline=FromFeature(columns=("seconds_z_28d",)), alert_budget=0.2, required=())  # fmt: skip
 
     def events(self, gold, as_of):

@@ -14,7 +14,7 @@ from domains.simulator.write import simulate
 from framework.base.errors import LabelError, LeakageError
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status
-from framework.declare.model import Algorithm, FromFeature, ModelSpec, days
+from framework.declare.model import FromFeature, ModelSpec, days
 from framework.registry import gate
 from framework.registry.aliases import promote_version
 from framework.scoring.scorer import BatchScorer
@@ -130,7 +130,6 @@ class OddJobs(AnomalyTrainer):
         action="look",
         label_says="judged on injected incidents of jobs",
         unit="workspace-job-day",
-        algorithm=Algorithm.ISOLATION_FOREST,
         lookups=(JOBS,),
         horizon=days(1),
         baseline=FromFeature(columns=("seconds_z_28d",)),

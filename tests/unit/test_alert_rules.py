@@ -7,7 +7,7 @@ import math
 import pytest
 
 from framework.base.errors import SpecError
-from framework.declare.model import Algorithm, GroupPrior, Lookup, ModelSpec, Task, days
+from framework.declare.model import GroupPrior, Lookup, ModelSpec, Task, days
 from framework.monitoring.alerts.rules import rule_of
 from framework.registry.models import packed, tags_of
 from framework.testing import _fit, example_data
@@ -18,7 +18,7 @@ from tests.unit.alerting import plugins
 
 SPEC = ModelSpec(
     name="the_model", use_case="the_case", question="?", action="act", label_says="", unit="day",
-    algorithm=Algorithm.XGBOOST, lookups=(Lookup(table="t"),), horizon=days(1), baseline=GroupPrior(by=("k",)),
+    lookups=(Lookup(table="t"),), horizon=days(1), baseline=GroupPrior(by=("k",)),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status, UnitResult
-from framework.declare.model import Algorithm, FromFeature, GroupPrior, Lookup, ModelSpec, days
+from framework.declare.model import FromFeature, GroupPrior, Lookup, ModelSpec, days
 from framework.ops.catalogue import card, write_cards
 from framework.run.summary import closing_table, time_table
 from framework.training import RegressionTrainer
@@ -104,7 +104,7 @@ def test_a_card_holds_label_baseline_and_each_feature(plugins):
         spec = offer.item.spec
         text = card(plugins, name)
         assert text.startswith(f"# {name}\n")
-        for fact in (spec.question, spec.label_says, spec.action, spec.unit, str(spec.algorithm), str(offer.item.task)):
+        for fact in (spec.question, spec.label_says, spec.action, spec.unit, str(offer.item.task)):
             assert fact in text
         if isinstance(spec.baseline, FromFeature):
             assert all(f"`{column}`: " in text for column in spec.baseline.columns)
@@ -134,7 +134,6 @@ def with_trainer(**changes):
         "action": "act",
         "label_says": "the label",
         "unit": "job-day",
-        "algorithm": Algorithm.GRADIENT_BOOSTING,
         "lookups": (Lookup(table="reliability_features"),),
         "horizon": days(1.5),
         "baseline": GroupPrior(by=("workspace_id", "job_id")),

@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
 from framework.base.errors import SpecError
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.declare.model import FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.training.data import TrainingData
 from framework.training.fitting import (
     best_threshold,
@@ -127,7 +127,7 @@ def training_data(frame, inputs, train, test):
     """A training whose rows are split by position."""
     spec = ModelSpec(
         name="the_model", use_case="the_case", question="what?", action="act", label_says="the label", unit="job-day",
-        algorithm=Algorithm.XGBOOST, lookups=(Lookup(table="jobs"),), horizon=days(1),
+        lookups=(Lookup(table="jobs"),), horizon=days(1),
         baseline=FromFeature(columns=("a",)),
     )  # fmt: skip
     end = pd.Timestamp("2025-01-01").date()

@@ -6,7 +6,7 @@ import pytest
 
 from framework.base.errors import ConfigError, PluginError, SpecError
 from framework.core.plugins import discover, hookimpl
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, Task, days
+from framework.declare.model import FromFeature, Lookup, ModelSpec, TableSpec, Task, days
 from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
 from framework.scoring.scorer import BatchScorer
 from framework.training import AnomalyTrainer, ClassificationTrainer, ModelTrainer, RegressionTrainer
@@ -24,7 +24,6 @@ def model(name):
         action="act",
         label_says="the label",
         unit="job-day",
-        algorithm=Algorithm.XGBOOST,
         lookups=(Lookup(table="jobs"),),
         horizon=days(1),
         baseline=FromFeature(columns=("x",)),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days
+from framework.declare.model import FromFeature, Lookup, ModelSpec, TableSpec, days
 from framework.registry.gate import objection
 from framework.training import ClassificationTrainer, RegressionTrainer
 from framework.training.data import TrainingData
@@ -23,7 +23,7 @@ from framework.training.trained import Trained
 
 FIRST = pd.Timestamp("2026-01-01")
 SPEC = ModelSpec(
-    name="noise", use_case="noise", question="q", action="a", label_says="l", unit="u", algorithm=Algorithm.XGBOOST,
+    name="noise", use_case="noise", question="q", action="a", label_says="l", unit="u",
     lookups=(Lookup(table="t"),), horizon=days(1), baseline=FromFeature(columns=("usual",)),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 
 from framework.base.errors import SpecError
 from framework.declare.formulas import daily, derived, lagged, mean, rate, total, zscore
-from framework.declare.model import Algorithm, FromFeature, Lookup, ModelSpec, TableSpec, days, hours
+from framework.declare.model import FromFeature, Lookup, ModelSpec, TableSpec, days, hours
 
 
 def table(*columns, **changes):
@@ -27,7 +27,6 @@ def model(**changes):
         "action": "act",
         "label_says": "the label",
         "unit": "job-day",
-        "algorithm": Algorithm.XGBOOST,
         "lookups": (Lookup(table="jobs"),),
         "horizon": days(1),
         "baseline": FromFeature(columns=("failure_rate",)),

@@ -11,6 +11,7 @@ from framework.ops.report.card_facts import Card, HeatMap, Line
 from framework.ops.report.history import History, history
 from framework.ops.report.reading import DRIFT_DAYS, of
 from framework.ops.report.trends import no_outcome
+from framework.training.learners import algorithm_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +40,10 @@ def _card(reader: Reader, model: str, known: History) -> Card:
     calibration = _calibration(newest)
     importance = sorted(known.importance.items(), key=lambda pair: -pair[1])
     drift, drift_says = _drift(of(reader.drift, model))
+    offer = reader.runtime.plugins.trainers[model]
     return Card(
         model=model,
-        domain=reader.runtime.plugins.trainers[model].domain,
+        domain=offer.domain,
         status=known.status,
         tone="bad" if newest and (newest["skill"] or 0.0) < 0 else known.tone,
         skill=_skill(newest),
@@ -50,7 +52,7 @@ def _card(reader: Reader, model: str, known: History) -> Card:
             ("Label", spec.label_says),
             ("What to do", spec.action),
             ("Unit and horizon", f"{spec.unit}, {words.quantity(spec.horizon.total_seconds(), 'seconds')} ahead"),
-            ("Type and algorithm", f"{reader.task(model)}, {spec.algorithm}"),
+            ("Type and algorithm", f"{reader.task(model)}, {algorithm_of(offer.item().estimator())}"),
             *_by_verdict(newest),
         ),
         metric=_metric(reader, model, newest),

@@ -1,0 +1,1 @@
+"""Writes new domains and new models that train at once."""
