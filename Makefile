@@ -26,6 +26,7 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 	$(BIN)/lint-imports
 	$(BIN)/lint-imports --config tests/checks/engines.toml
 	$(BIN)/python -m tests.checks.circles
+	$(BIN)/python -m tests.checks.rooms
 	$(BIN)/python -m tests.checks.house_rules
 	$(BIN)/health-monitor bundle --check
 

@@ -27,6 +27,7 @@ Use
 - :func:`midnight`: the moment at which a day begins. :mod:`errors`: what to raise.
 - :data:`hookimpl`: marks the functions of a plugin module. :func:`discover`: what all installed domains offer.
 - :data:`WORTH_AN_ALERT`: the skill that a detector must show before it may call a person.
+- :func:`run_doctor`: what a run needs, checked from a notebook.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from framework.declare.table import Feature, TableSpec
     from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
     from framework.gold.view import GoldSource, GoldView
+    from framework.ops.doctor.command import run_doctor
     from framework.scoring.scorer import BatchScorer
     from framework.training import learners
     from framework.training.anomaly import WORTH_AN_ALERT, AnomalyTrainer
@@ -65,6 +67,7 @@ _MODULES = {
     "framework.declare.table": ("Feature", "TableSpec"),
     "framework.features.builder": ("DailyFeatures", "EventFeatures", "FeatureBuilder"),
     "framework.gold.view": ("GoldSource", "GoldView"),
+    "framework.ops.doctor.command": ("run_doctor",),
     "framework.scoring.scorer": ("BatchScorer",),
     "framework.training.anomaly": ("WORTH_AN_ALERT", "AnomalyTrainer"),
     "framework.training.base": ("ModelTrainer",),
@@ -112,6 +115,7 @@ __all__ = [
     "hours",
     "learners",
     "midnight",
+    "run_doctor",
 ]
 
 

@@ -1,1 +1,1 @@
-"""The input contract: gold tables as declarations, where they come from, and a simulator."""
+"""The input contract: gold tables as declarations, and where they come from."""

@@ -1,1 +1,1 @@
-"""What people and jobs call: command line, doctor, audit, bundle, report, promotion between catalogs."""
+"""What people and jobs call: command line, doctor, audit, bundle, report, scaffolder, promotion between catalogs."""

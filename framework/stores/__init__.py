@@ -1,1 +1,1 @@
-"""The ports to tables and features, and their adapters."""
+"""The adapters of the ports to tables and features: embedded, and Databricks."""

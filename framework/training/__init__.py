@@ -1,4 +1,4 @@
-"""Trainers: subclass :class:`AnomalyTrainer`, :class:`RegressionTrainer` or :class:`ClassificationTrainer`."""
+"""Trainers of three kinds, labels, splits, leakage probe, baselines, evaluation, tracking."""
 
 from framework.training.anomaly import WORTH_AN_ALERT, AnomalyTrainer
 from framework.training.base import ModelTrainer

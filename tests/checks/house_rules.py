@@ -20,12 +20,16 @@ from framework.ops.audit.serverless import ENGINE, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_MODULE = 300
+MAX_MODULE = 400
 MAX_FUNCTION = 40
 CODE = ("framework", "domains", "jobs")
 LIBRARY = ("framework", "domains")
 TEXTS = {".py", ".md", ".toml", ".yml", ".yaml", ".lock", ".txt", ".cfg", ".json", ".sql", ".sh", ""}
+PLATFORM = ("gold", "simulator")
+"""Packages beside the domains that are part of the platform: where gold comes from."""
+DOORS = ("framework.testing",)
 LOCKED_EXTRAS = ("local", "plots", "dev")
+_PYTHON = re.compile(r"(?ms)^```python[^\n]*\n(.*?)^```")
 # Spelled in two parts, so that this file passes its own rule.
 _MACHINE = re.compile(
     r"(?<![\w.:/~$}<-])/" + r"(?:work|tmp|root|home|Users|opt|mnt|farm|private)/[\w.-]+"
@@ -117,6 +121,27 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
+def front_door(root: Path) -> Iterator[str]:
+    """A domain, and the code of a page, imports from the framework's front door and from its tests' helpers only."""
+    for name, tree, _ in python_files(root, ("domains",)):
+        if Path(name).parts[1] not in PLATFORM:
+            yield from (f"{name}:{line}: imports {module}" for line, module in _inside(tree))
+    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        for code in _PYTHON.findall(page.read_text(encoding="utf-8")) if page.is_file() else ():
+            yield from (f"{page.relative_to(root)}: imports {module}" for _, module in _inside(ast.parse(code)))
+
+
+def _inside(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each module inside the framework that is imported."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            if name.startswith("framework.") and name not in DOORS:
+                yield node.lineno, name  # type: ignore[attr-defined] # an import has a line
+
+
 def no_machine_paths(root: Path) -> Iterator[str]:
     """No committed file names a folder of one machine."""
     for name, text in text_files(root):
@@ -157,6 +182,7 @@ RULES: tuple[Callable[[Path], Iterator[str]], ...] = (
     no_print,
     serverless,
     thin_jobs,
+    front_door,
     no_machine_paths,
     no_index_urls,
     lock,

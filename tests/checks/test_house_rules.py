@@ -11,7 +11,7 @@ LOCKED = "[project]\nname = 'x'\ndependencies = ['rich>=13']\n"
 
 # Rule, the file that breaks it, its text, and a text that does not.
 PLANTED = [
-    ("module_length", "framework/long.py", "x = 1\n" * 301, "x = 1\n" * 300),
+    ("module_length", "framework/long.py", "x = 1\n" * 401, "x = 1\n" * 400),
     ("function_length", "domains/a/long.py", "def f():\n" + "    x = 1\n" * 40, "def f():\n" + "    x = 1\n" * 39),
     ("function_length", "jobs/long.py", "async def f():\n" + "    x = 1\n" * 40, "async def f(): ...\n"),
     ("no_print", "framework/noisy.py", "def f():\n    print(1)\n", "def f(out):\n    out.print(1)\n"),
@@ -27,6 +27,14 @@ PLANTED = [
     ("serverless", "jobs/a.py", "here = __file__\n", "here = __name__\n"),
     ("thin_jobs", "jobs/a.py", "import pandas.core\n", "import argparse\nfrom framework.ops.cli import main\n"),
     ("thin_jobs", "jobs/a.py", "from domains.gold import plugin\n", "import sys\n"),
+    ("front_door", "domains/a/b.py", "from framework.declare.model import days\n", "from framework import days\n"),
+    ("front_door", "domains/a/b.py", "def f():\n    import framework.core.config\n", "import framework.testing\n"),
+    (
+        "front_door",
+        "docs/a.md",
+        "```python\nfrom framework.gold import view\n```\n",
+        "```sh\nfrom framework.gold\n```\n",
+    ),
     ("no_machine_paths", "docs/a.md", "see /" + "home/ann/notes\n", "see ~/notes and docs/home/index.md\n"),
     ("no_machine_paths", "framework/a.py", "x = '/" + "tmp/x'\n", "x = 'tmp/x'\n"),
     ("no_index_urls", "Makefile", "pip install --index-" + "url x\n", "pip install --no-index x\n"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.checks import rooms as drawn
 from tests.checks.circles import PACKAGES, first_circle, imports_of, main
 
 if TYPE_CHECKING:
@@ -99,3 +100,16 @@ def test_a_planted_import_upwards_breaks_the_layers(room, text, kept, tmp_path):
     found = lint(tmp_path, layers_contract())
     assert (found.returncode == 0) is kept, found.stdout + found.stderr
     assert ("BROKEN" in found.stdout) is not kept
+
+
+def test_the_page_shows_the_rooms_as_they_are():
+    text = (ROOT / drawn.PAGE).read_text(encoding="utf-8")
+    assert drawn.page(text) == text, f"run {drawn.WRITE}"
+    old = text.replace("| `framework/base` |", "| `framework/cellar` |")
+    assert old != text
+    assert drawn.page(old) == text
+
+
+def test_a_line_that_another_way_says_is_not_drawn():
+    graph = {"a": {"b", "c"}, "b": {"c"}, "c": set(), "d": {"a", "c"}}
+    assert drawn.reduced(graph) == {"a": {"b"}, "b": {"c"}, "c": set(), "d": {"a"}}
