@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
 MONEY = "list price"
-GROUP = "{peers of workspace_id}"
+GROUP = "OVER peers_within(workspace_id)"
 
 
 def share(name: str, of: str, *, says: str) -> Feature:
@@ -57,8 +57,8 @@ class CostAllocationFeatures(DailyFeatures):
                        unit="centres"),
             fx.derived("workspace_trend", f"4 * sum(cost_7d) {GROUP} / nullif(sum(cost_28d) {GROUP}, 0)",
                        says="the workspace's tagged cost of the last week over the mean week", unit="ratio"),
-            fx.derived("days_seen", "__day - min(CASE WHEN records > 0 THEN __day END) {w}", window=QUARTER,
-                       says="days since the first record of the last 90", unit="days"),
+            fx.derived("days_seen", "day_number - min(CASE WHEN records > 0 THEN day_number END) OVER trailing",
+                       window=QUARTER, says="days since the first record of the last 90", unit="days"),
             fx.days_since("days_since_seen", "records", window=QUARTER, says="days since the last tagged record"),
         ),
     )  # fmt: skip

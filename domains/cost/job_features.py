@@ -30,13 +30,13 @@ amount = partial(fx.counted, unit=MONEY)
 def avoidable(name: str, window: int, says: str) -> Feature:
     """Declare what jobs compute would have saved over trailing days, at the prices known on the row's day."""
     each = f"coalesce(x.cost, 0D) * {share_saved('x.saved', 'usage_date')}"
-    sql = f"aggregate(flatten(collect_list(on_all_purpose) {{w}}), 0D, (total, x) -> total + {each})"
+    sql = f"aggregate(flatten(collect_list(on_all_purpose) OVER trailing), 0D, (total, x) -> total + {each})"
     return fx.derived(name, sql, window=days(window), says=says, unit=MONEY)
 
 
 def in_workspace(name: str, sql: str, *, says: str, unit: str = "share") -> Feature:
-    """Declare a sum over the workspace's jobs of the same day, ``{peers}`` of the SQL."""
-    return fx.derived(name, sql.replace("{peers}", "{peers of workspace_id}"), says=says, unit=unit)
+    """Declare a sum over the workspace's jobs of the same day, ``OVER peers`` of the SQL."""
+    return fx.derived(name, sql.replace("OVER peers", "OVER peers_within(workspace_id)"), says=says, unit=unit)
 
 
 DAY = (
@@ -84,7 +84,7 @@ LEVELS = (
             says="days since it cost on all-purpose"),
     fx.days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER,
             says="days since it cost without all-purpose"),
-    fx.derived("days_seen", "__day - min(CASE WHEN used > 0 THEN __day END) {w}", window=QUARTER,
+    fx.derived("days_seen", "day_number - min(CASE WHEN used > 0 THEN day_number END) OVER trailing", window=QUARTER,
                says="days since the first record of the last 90", unit="days"),
     fx.rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days",
             unit=MONEY),
@@ -105,19 +105,19 @@ TAGGING = (
     fx.derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
                says="share of records that carry the tag, 28 days; NULL without records", unit="share"),
     fx.derived("job_name",
-               "coalesce(try_element_at(filter(max(versions) {w}, v -> v.since <= usage_date), -1).name, '')",
+               "coalesce(try_element_at(filter(max(versions) OVER trailing, v -> v.since <= usage_date), -1).name, '')",
             window=QUARTER, says="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
 )  # fmt: skip
 
 AROUND = (
-    in_workspace("workspace_all_purpose_share", "sum(all_purpose_28d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
+    in_workspace("workspace_all_purpose_share", "sum(all_purpose_28d) OVER peers / nullif(sum(cost_28d) OVER peers, 0)",
                  says="share of all-purpose cost among the workspace's jobs, 28 days"),
     in_workspace("workspace_leaving_jobs",
-                 "count_if(all_purpose_28d > 0 AND all_purpose_7d = 0 AND cost_7d > 0) {peers}",
+                 "count_if(all_purpose_28d > 0 AND all_purpose_7d = 0 AND cost_7d > 0) OVER peers",
                  says="jobs of the workspace that left all-purpose compute within 28 days", unit="jobs"),
-    in_workspace("workspace_tagged_share", "avg(tagged_share_28d) {peers}",
+    in_workspace("workspace_tagged_share", "avg(tagged_share_28d) OVER peers",
                  says="mean share of tagged records over the workspace's jobs, 28 days"),
-    in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) {peers}, 0)",
+    in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) OVER peers, 0)",
                  says="the job's share of the cost of its workspace's jobs, 28 days"),
     *fx.calendar("usage_date"),
 )  # fmt: skip

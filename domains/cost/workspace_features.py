@@ -34,7 +34,7 @@ amount = partial(fx.counted, unit=MONEY)
 
 def rise(name: str, of: str, *, says: str) -> Feature:
     """Declare by how much today exceeds the highest of the 35 days before, over the usual cost of a day."""
-    sql = f"greatest({of} - max({of}) {{past}}, 0) / nullif(abs(booked_mean_past), 0)"
+    sql = f"greatest({of} - max({of}) OVER earlier, 0) / nullif(abs(booked_mean_past), 0)"
     return fx.derived(name, sql, window=RISE_PAST, says=says, unit="days of usual cost")
 
 
@@ -99,9 +99,9 @@ PAST = (
         says="booked cost against the same weekday of the last eight weeks, robust",
         unit="standard deviations",
     ),
-    fx.derived("booked_mean_past", "avg(booked) {past}", window=MONTH, says="mean cost of the 28 days before",
+    fx.derived("booked_mean_past", "avg(booked) OVER earlier", window=MONTH, says="mean cost of the 28 days before",
                unit=MONEY),
-    fx.derived("usual_day", "greatest(abs(booked_mean_past), 0.02 * avg(abs(booked_mean_past)) {peers})",
+    fx.derived("usual_day", "greatest(abs(booked_mean_past), 0.02 * avg(abs(booked_mean_past)) OVER peers)",
                says="mean cost of the 28 days before, at least a fiftieth of the mean workspace's: cents alarm nobody",
             unit=MONEY),
     fx.derived("cost_ratio_past", "booked / nullif(booked_mean_past, 0)",
@@ -138,19 +138,21 @@ LEVELS = (
             unit="records"),
     fx.mean("items_7d", "items", window=WEEK, says="items that cost something a day, last 7 days", unit="items"),
     fx.mean("items_28d", "items", window=MONTH, says="items that cost something a day, last 28 days", unit="items"),
-    fx.derived("cost_deviation_28d", "stddev_samp(booked) {w}", window=MONTH,
+    fx.derived("cost_deviation_28d", "stddev_samp(booked) OVER trailing", window=MONTH,
                says="deviation of daily cost, 28 days", unit=MONEY),
     *(
         fx.lagged(f"cost_7d_{n}_days_ago", "cost_7d", by=days(n), says=f"cost of seven days, {n} days ago", unit=MONEY)
         for n in (7, 14, 21, 23)  # the last is the coming week, one month earlier
     ),
-    fx.derived("weekday_median_7d", "sum(weekday_median) {w}", window=WEEK,
+    fx.derived("weekday_median_7d", "sum(weekday_median) OVER trailing", window=WEEK,
                says="sum of the weekdays' medians, last 7 days", unit=MONEY),
-    fx.derived("lowest_week_28d", "min(cost_7d) {w}", window=days(22), says="lowest seven days within the last 28",
+    fx.derived("lowest_week_28d", "min(cost_7d) OVER trailing", window=days(22),
+               says="lowest seven days within the last 28",
                unit=MONEY),
-    fx.derived("lowest_week_84d", "min(cost_7d) {w}", window=days(78), says="lowest seven days within the last 84",
+    fx.derived("lowest_week_84d", "min(cost_7d) OVER trailing", window=days(78),
+               says="lowest seven days within the last 84",
                unit=MONEY),
-    fx.derived("highest_week_84d", "max(cost_7d) {w}", window=days(78),
+    fx.derived("highest_week_84d", "max(cost_7d) OVER trailing", window=days(78),
                says="highest seven days within the last 84", unit=MONEY),
 )  # fmt: skip
 
@@ -175,12 +177,12 @@ SHAPE = (
                unit="share"),
     fx.derived("tagged_share_28d", "tagged_cost_28d / nullif(cost_28d, 0)", says="share of tagged cost, 28 days",
                unit="share"),
-    fx.derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) {w}, 0)", window=MONTH,
+    fx.derived("spent_of_budget_28d", "cost_28d / nullif(max(budget) OVER trailing, 0)", window=MONTH,
                says="cost of 28 days over the configured monthly budget", unit="ratio"),
     fx.derived("days_to_month_end", "date_diff(last_day(usage_date), usage_date)", says="days left in the month",
                unit="days"),
     fx.derived("day_of_year", "dayofyear(usage_date)", says="day of the year", unit="days"),
-    fx.derived("fleet_week_over_month", "4 * sum(cost_7d) {peers} / nullif(sum(cost_28d) {peers}, 0)",
+    fx.derived("fleet_week_over_month", "4 * sum(cost_7d) OVER peers / nullif(sum(cost_28d) OVER peers, 0)",
                says="last week over the mean week, all workspaces together", unit="ratio"),
     *fx.calendar("usage_date"),
 )  # fmt: skip

@@ -60,7 +60,7 @@ def problem(name: str) -> tuple[Feature, ...]:
         fx.rate(f"{name}_share_56d", bad, runs, window=LONG, says=f"share of runs that {says}, last 56 days"),
         fx.derived(
             f"{name}_last",
-            f"last({name}_share, true) {{w}}",
+            f"last({name}_share, true) OVER trailing",
             window=MONTH,
             unit="share",
             says=f"share of runs that {says}, last active day",
@@ -109,14 +109,15 @@ LEVELS = (
     ),
     fx.derived(
         "pruned_share_7d",
-        "sum(files_pruned) {w} / nullif(sum(files_pruned) {w} + sum(files_read) {w}, 0)",
+        "sum(files_pruned) OVER trailing / nullif(sum(files_pruned) OVER trailing + sum(files_read) OVER trailing, 0)",
         window=WEEK,
         says="share of files skipped, last 7 days",
         unit="share",
     ),
     fx.derived(
         "files_per_run_7d",
-        "(sum(files_pruned) {w} + sum(files_read) {w}) / nullif(sum(poor_pruning_runs) {w}, 0)",
+        "(sum(files_pruned) OVER trailing + sum(files_read) OVER trailing)"
+        " / nullif(sum(poor_pruning_runs) OVER trailing, 0)",
         window=WEEK,
         says="files considered by a run, last 7 days",
         unit="files",

@@ -16,7 +16,7 @@ LATENCY = (
     fx.quantile("p99_ms_28d", 0.99, "durations_28d", says="P99 duration, last 28 days", unit="ms"),
     fx.derived(
         "p95_days_28d",
-        "sort_array(collect_list(p95_ms) {w})",
+        "sort_array(collect_list(p95_ms) OVER trailing)",
         window=MONTH,
         says="daily P95",
         hidden=True,
@@ -24,7 +24,7 @@ LATENCY = (
     ),
     fx.derived(
         "p95_days_7d",
-        "sort_array(collect_list(p95_ms) {w})",
+        "sort_array(collect_list(p95_ms) OVER trailing)",
         window=WEEK,
         says="daily P95",
         hidden=True,
@@ -32,7 +32,9 @@ LATENCY = (
     ),
     fx.quantile("p95_median_28d", 0.5, "p95_days_28d", says="median of daily P95, last 28 days", unit="ms"),
     fx.quantile("p95_median_7d", 0.5, "p95_days_7d", says="median of daily P95, last 7 days", unit="ms"),
-    fx.derived("p95_last", "last(p95_ms, true) {w}", window=MONTH, says="P95 of the last active day", unit="ms"),
+    fx.derived(
+        "p95_last", "last(p95_ms, true) OVER trailing", window=MONTH, says="P95 of the last active day", unit="ms"
+    ),
     fx.mean("mean_log_ms_7d", "mean_log_ms", window=WEEK, says="mean log duration, last 7 days", unit="log ms"),
     fx.mean("mean_log_ms_28d", "mean_log_ms", window=MONTH, says="mean log duration, last 28 days", unit="log ms"),
     *(
@@ -99,7 +101,7 @@ WAITING = (
     fx.rate("spill_rate_28d", "spilled", "spill_known", window=MONTH, says="share of statements that spilled, 28 days"),
     fx.derived(
         "pruned_share_7d",
-        "sum(files_pruned) {w} / nullif(sum(files_pruned) {w} + sum(files_read) {w}, 0)",
+        "sum(files_pruned) OVER trailing / nullif(sum(files_pruned) OVER trailing + sum(files_read) OVER trailing, 0)",
         window=WEEK,
         says="share of files skipped, last 7 days",
         unit="share",

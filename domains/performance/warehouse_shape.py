@@ -10,21 +10,21 @@ from framework import formulas as fx
 CAPACITY = (
     fx.derived(
         "peak_clusters_7d",
-        "max(nullif(peak_clusters, 0)) {w}",
+        "max(nullif(peak_clusters, 0)) OVER trailing",
         window=WEEK,
         says="peak clusters, last 7 days",
         unit="clusters",
     ),
     fx.derived(
         "peak_clusters_28d",
-        "max(nullif(peak_clusters, 0)) {w}",
+        "max(nullif(peak_clusters, 0)) OVER trailing",
         window=MONTH,
         says="peak clusters, 28 days",
         unit="clusters",
     ),
     fx.derived(
         "peak_clusters_mean_28d",
-        "avg(nullif(peak_clusters, 0)) {w}",
+        "avg(nullif(peak_clusters, 0)) OVER trailing",
         window=MONTH,
         unit="clusters",
         says="mean daily peak on days that it ran, last 28 days",
@@ -71,7 +71,7 @@ CAPACITY = (
         needs=LEAST,
         sql=rule(
             *(
-                f"sum({c}) {{w}}"
+                f"sum({c}) OVER trailing"
                 for c in ("queue_ms_sum", "total_ms_sum", "idle_minutes", "running_minutes", "least_minutes")
             )
         ),
@@ -81,7 +81,7 @@ CAPACITY = (
 CACHED = (
     fx.derived(
         "cache_days_28d",
-        "sort_array(collect_list(cache_share) {w})",
+        "sort_array(collect_list(cache_share) OVER trailing)",
         window=MONTH,
         says="daily cache shares",
         hidden=True,
@@ -93,7 +93,11 @@ CACHED = (
     fx.rate("cache_share_7d", "from_cache", "cache_known", window=WEEK, says="share from the cache, last 7 days"),
     fx.rate("cache_share_28d", "from_cache", "cache_known", window=MONTH, says="share from the cache, last 28 days"),
     fx.derived(
-        "cache_last", "last(cache_share, true) {w}", window=MONTH, says="share on the last active day", unit="share"
+        "cache_last",
+        "last(cache_share, true) OVER trailing",
+        window=MONTH,
+        says="share on the last active day",
+        unit="share",
     ),
     *usual("cache_share"),
     fx.derived(
@@ -104,7 +108,7 @@ CACHED = (
     ),
     fx.derived(
         "cache_above_last",
-        "last(cache_above_day, true) {w}",
+        "last(cache_above_day, true) OVER trailing",
         window=MONTH,
         unit="0/1",
         says="1 if the last active day's share lay above the median of the 28 days before it",

@@ -44,7 +44,7 @@ count, hidden = partial(fx.counted, unit="statements"), partial(fx.counted, hidd
 
 def held(name: str, *, says: str, unit: str, column: str) -> Feature:
     """Declare a setting as of the day's end, carried over silent days."""
-    sql = f"last(day_{name}, true) {{w}}"
+    sql = f"last(day_{name}, true) OVER trailing"
     return fx.derived(name, sql, window=days(29), says=says, unit=unit, needs=(f"{SETTINGS}.{column}",))
 
 
@@ -65,7 +65,7 @@ def upward(name: str, of: str, *, says: str, needs: tuple[str, ...] = ()) -> Fea
 def usual(of: str, *, needs: tuple[str, ...] = ()) -> tuple[Feature, Feature]:
     """Declare the median of a daily column over the 28 days before, as two hidden columns."""
     past = fx.derived(
-        f"{of}_past", f"sort_array(collect_list({of}) {{past}})", window=MONTH, says="values of the days before",
+        f"{of}_past", f"sort_array(collect_list({of}) OVER earlier)", window=MONTH, says="values of the days before",
         hidden=True, type="array<double>", needs=needs,
     )  # fmt: skip
     middle = fx.quantile(f"{of}_usual", 0.5, f"{of}_past", says="median of the days before")

@@ -23,7 +23,7 @@ WIDEN = 0.5
 LEAST = 0.01
 """And by one percent, since a constant table has no range."""
 ROWS, SIZE = (*SEEN, "table_snapshots.row_count"), (*SEEN, "table_snapshots.size_bytes")
-DAY_END = "(__day + 1) * 86400D"
+DAY_END = "(day_number + 1) * 86400D"
 
 
 def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
@@ -35,7 +35,7 @@ def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
 
 def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
     """Declare a column's usual interval (hidden), and how far today's value lies outside of it."""
-    low, high = f"min({of}) {{past}}", f"max({of}) {{past}}"
+    low, high = f"min({of}) OVER earlier", f"max({of}) OVER earlier"
     margin = f"{WIDEN} * ({high} - {low}) + {LEAST} * {high}"
     ends = {"low": f"{low} - ({margin})", "high": f"{high} + {margin}"}
     return (
@@ -94,8 +94,8 @@ VOLUME = (
     *usual("size", "size_bytes", says="bytes", unit="tenths of the interval"),
     fx.derived(
         "rows_z_28d",
-        "CASE WHEN count(row_count) {past} >= 3 THEN abs(row_count - avg(row_count) {past})"
-        " / (stddev_samp(row_count) {past} + 0.001 * avg(row_count) {past} + 1) END",
+        "CASE WHEN count(row_count) OVER earlier >= 3 THEN abs(row_count - avg(row_count) OVER earlier)"
+        " / (stddev_samp(row_count) OVER earlier + 0.001 * avg(row_count) OVER earlier + 1) END",
         window=MONTH,
         says="rows against mean and deviation of the 28 days before, either way",
         unit="standard deviations",
@@ -118,7 +118,7 @@ FRESHNESS = (
     fx.zscore("writes_z_28d", "writes", window=MONTH, says="the day's writes against the 28 days before"),
     fx.derived(
         "last_writes",
-        fx.last_of("flatten(collect_list(write_times) {w})", GAPS + 1),
+        fx.last_of("flatten(collect_list(write_times) OVER trailing)", GAPS + 1),
         window=QUARTER,
         says="the last writes of a quarter",
         hidden=True,
@@ -184,7 +184,7 @@ SCHEMA = (
     fx.days_since("days_since_change", "changed_day", window=QUARTER, says="days since a column changed"),
     fx.derived(
         "known_days_90d",
-        "count(row_count) {w}",
+        "count(row_count) OVER trailing",
         window=QUARTER,
         says="days on which the table was seen, 90 days",
         hidden=True,
@@ -197,13 +197,13 @@ SCHEMA = (
     ),
     fx.derived(
         "schema_changes_28d",
-        "sum(changed_days_28d) {peers of table_catalog, table_schema} - changed_days_28d",
+        "sum(changed_days_28d) OVER peers_within(table_catalog, table_schema) - changed_days_28d",
         says="days with a column change of the schema's other tables, last 28 days",
         unit="days",
     ),
     fx.derived(
         "catalog_changes_7d",
-        "sum(changed_days_7d) {peers of table_catalog} - changed_days_7d",
+        "sum(changed_days_7d) OVER peers_within(table_catalog) - changed_days_7d",
         says="days with a column change of the catalog's other tables, last 7 days",
         unit="days",
     ),

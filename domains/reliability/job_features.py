@@ -30,7 +30,7 @@ count = partial(fx.counted, unit="runs", needs=OUTCOME)
 
 def share_of_last(number: int) -> Feature:
     """Declare the share of failures among the last decided runs of the past 28 days."""
-    last = fx.last_of("flatten(collect_list(last_outcomes) {w})", number)
+    last = fx.last_of("flatten(collect_list(last_outcomes) OVER trailing)", number)
     sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
     says = f"share of the last {number} decided runs that failed, within 28 days"
     return fx.derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
@@ -38,7 +38,7 @@ def share_of_last(number: int) -> Feature:
 
 def share_of_last_days(number: int) -> Feature:
     """Declare the share of days with a failure among a job's last active days of a quarter, smoothed."""
-    last = fx.last_of("collect_list(decided_outcome) {w}", number)
+    last = fx.last_of("collect_list(decided_outcome) OVER trailing", number)
     sql = f"aggregate({last}, 0.5D, (total, failed) -> total + failed) / (size({last}) + 1)"
     says = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
     return fx.derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
@@ -48,8 +48,8 @@ def fading_share(half_life: int) -> Feature:
     """Declare the share of active days with a failure, where a day counts half as much after its half-life."""
     # Weights relative to a fixed day; the power that makes them relative to the row's own day cancels but for
     # the smoothing, which it scales.
-    weight = f"pow(2D, (__day - {NOW}) / {half_life}.0D)"
-    bad, every = (f"coalesce(sum({flag} * {weight}) {{w}}, 0)" for flag in ("failure_day", "decided_day"))
+    weight = f"pow(2D, (day_number - {NOW}) / {half_life}.0D)"
+    bad, every = (f"coalesce(sum({flag} * {weight}) OVER trailing, 0)" for flag in ("failure_day", "decided_day"))
     says = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
     sql = f"({bad} + 0.5D * {weight}) / ({every} + {weight})"
     return fx.derived(f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, says=says, unit="share")
@@ -107,7 +107,7 @@ ACTIVITY = (
     fx.total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
     fx.derived(
         "running_runs",
-        "greatest(sum(long_started) {w} - sum(long_ended) {w}, 0)",
+        "greatest(sum(long_started) OVER trailing - sum(long_ended) OVER trailing, 0)",
         window=MAX_RUN,
         says="runs still running at the end of the day",
         unit="runs",
@@ -211,7 +211,7 @@ PROMISES = (
     fx.sorted_values("first_hours_90d", "first_hours", window=QUARTER),
     fx.derived(
         "deadline_hours",
-        f"coalesce(max(sla_hours) {{w}}, {fx.nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
+        f"coalesce(max(sla_hours) OVER trailing, {fx.nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
         window=QUARTER,
         says="deadline of the day's first run: as configured, else P95 of its past ends",
         unit="hours after 00:00 local",

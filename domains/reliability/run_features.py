@@ -25,7 +25,7 @@ def before(name: str, sql: str, *, window: int = MONTH, says: str, unit: str = "
 
 def seconds_since(name: str, condition: str, *, says: str) -> Feature:
     """Declare the time since the job's last event that meets a condition, NULL if there is none within 28 days."""
-    last = f"max(CASE WHEN {condition} THEN end_time END) {{past}}"
+    last = f"max(CASE WHEN {condition} THEN end_time END) OVER earlier"
     since = f"unix_timestamp(end_time) - unix_timestamp({last})"
     return before(name, f"CASE WHEN {since} <= {MONTH * 86_400} THEN {since} END", says=says, unit="seconds")
 

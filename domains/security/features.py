@@ -77,7 +77,7 @@ VOLUME = (
 KNOWN = (
     fx.derived(
         "days_known",
-        "__day - min(CASE WHEN events > 0 OR tables > 0 THEN __day END) {w}",
+        "day_number - min(CASE WHEN events > 0 OR tables > 0 THEN day_number END) OVER trailing",
         window=QUARTER,
         says="days since the first activity within 90 days",
         unit="days",
@@ -148,7 +148,7 @@ MIXED = "filter(array(action_surprise, client_surprise, object_surprise, hour_su
 MIX = (
     fx.derived(
         "active_past",
-        "count(CASE WHEN events > 0 THEN 1 END) {past}",
+        "count(CASE WHEN events > 0 THEN 1 END) OVER earlier",
         window=MONTH,
         says="active days of the 28 before",
         hidden=True,
@@ -164,8 +164,8 @@ MIX = (
     fx.daily("first_hour", "min(hour)", says="local hour of the day's first event", unit="hours", hidden=True),
     fx.derived(
         "first_hour_shift",
-        "CASE WHEN count(first_hour) {past} >= 3 THEN "
-        "abs(first_hour - avg(first_hour) {past}) / (0.5D + stddev_samp(first_hour) {past}) END",
+        "CASE WHEN count(first_hour) OVER earlier >= 3 THEN "
+        "abs(first_hour - avg(first_hour) OVER earlier) / (0.5D + stddev_samp(first_hour) OVER earlier) END",
         window=MONTH,
         says="how far the day's first event is from its usual hour",
         unit="spreads",
@@ -216,7 +216,7 @@ RIGHTS = (
     fx.total("revokes_28d", "revokes", window=MONTH, says="rights taken back, last 28 days", unit="changes"),
     fx.derived(
         "days_since_grant",
-        "__day - max(CASE WHEN grants > 0 THEN __day END) {past}",
+        "day_number - max(CASE WHEN grants > 0 THEN day_number END) OVER earlier",
         window=QUARTER,
         says="days since the user last gave a right, before today",
         unit="days",
@@ -228,7 +228,7 @@ RIGHTS = (
     fx.total("judged_days_90d", "judged_days", window=QUARTER, says="judged grant days, last 90 days", unit="days"),
     fx.derived(
         "undone_share_of_all",
-        f"coalesce(sum(undone_days_90d) {{peers}} / nullif(sum(judged_days_90d) {{peers}}, 0), {PRIOR})",
+        f"coalesce(sum(undone_days_90d) OVER peers / nullif(sum(judged_days_90d) OVER peers, 0), {PRIOR})",
         says="share of everybody's grant days that were undone, last 90 days",
         unit="share",
     ),

@@ -19,7 +19,7 @@ def amount(name: str, sql: str, *, says: str, unit: str, needs: tuple[str, ...])
     So a source that is absent, or says nothing of a user, gives NULL and not a row of zeros.
     """
     seen = fx.daily(f"{name}_seen", sql, says=says, needs=needs, hidden=True)
-    known = f"CASE WHEN count({name}_seen) {{w}} > 0 THEN coalesce({name}_seen, 0) END"
+    known = f"CASE WHEN count({name}_seen) OVER trailing > 0 THEN coalesce({name}_seen, 0) END"
     return seen, fx.derived(name, known, window=QUARTER, says=says, unit=unit)
 
 
@@ -30,8 +30,8 @@ def excess(name: str, of: str, *, says: str) -> tuple[Feature, ...]:
     is held against all users of the day.
     """
     size = fx.derived(f"{of}_log", f"ln(1 + {of})", says=f"log of {of}", hidden=True)
-    usual = f"coalesce(avg({of}_log) {{past}}, avg({of}_log) {{peers}})"
-    spread = f"(0.5D + coalesce(stddev_samp({of}_log) {{past}}, 0))"
+    usual = f"coalesce(avg({of}_log) OVER earlier, avg({of}_log) OVER peers)"
+    spread = f"(0.5D + coalesce(stddev_samp({of}_log) OVER earlier, 0))"
     sql = f"CASE WHEN {of} IS NOT NULL THEN greatest(0, ({of}_log - {usual}) / {spread}) END"
     return size, fx.derived(name, sql, window=MONTH, says=says, unit="log units per spread")
 
@@ -44,7 +44,7 @@ def over_peers(name: str, of: str, *, says: str) -> Feature:
         of: Column whose hidden ``{of}_log`` an :func:`excess` declares.
         says: Meaning.
     """
-    usual = f"avg(CASE WHEN events > 0 THEN {of}_log END) {{peers}}"
+    usual = f"avg(CASE WHEN events > 0 THEN {of}_log END) OVER peers"
     return fx.derived(
         name, f"CASE WHEN {of} IS NOT NULL THEN greatest(0, {of}_log - {usual}) END", says=says, unit="log units"
     )
@@ -53,7 +53,7 @@ def over_peers(name: str, of: str, *, says: str) -> Feature:
 def days_with(name: str, sql: str, *, says: str) -> tuple[Feature, ...]:
     """Declare hidden sets: what stood in the day's events, and in those of each of the 28 days before."""
     day = fx.daily(f"{name}_set", f"collect_set({sql})", says=says, hidden=True, type="array<string>")
-    past = f"flatten(collect_list({name}_set) {{past}})"
+    past = f"flatten(collect_list({name}_set) OVER earlier)"
     return day, fx.derived(f"{name}_past", past, window=MONTH, says=says, hidden=True, type="array<string>")
 
 

@@ -1,10 +1,14 @@
-"""The words in which feature columns are declared; each returns a :class:`Feature`.
+"""What feature columns are made of; each function returns a :class:`Feature`.
 
-``{w}`` in the SQL is the trailing window of ``window`` days that includes the row's own day, and
-``{past}`` the window of the same length that ends the day before: a level uses the first, a
-comparison of today with the past uses the second (a z-score that contains today can never fire).
-``{then}`` is the one day exactly ``window`` days before, ``{peers}`` all entities' rows of the row's own day, and
-``{peers of workspace_id}`` those that share a key with it.
+The SQL of a column names its window after ``OVER``:
+
+- ``trailing``: the last ``window`` days, the row's own day included.
+- ``earlier``: as many days, but up to the day before. A level uses the first; a comparison of today with the past uses
+  the second, since a z-score whose past contains today can never fire.
+- ``that_day``: the one day exactly ``window`` days before.
+- ``peers``: all entities' rows of the row's own day; ``peers_within(workspace_id)`` those that share a key with it.
+
+``day_number`` is the row's day as a whole number.
 """
 
 from __future__ import annotations
@@ -54,22 +58,22 @@ def counted(
 
 def total(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
     """Declare the sum of a daily column over trailing days."""
-    return _over(name, f"sum({of}) {{w}}", window, says, unit)
+    return _over(name, f"sum({of}) OVER trailing", window, says, unit)
 
 
 def mean(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
     """Declare the mean of a daily column over trailing days; NULL days do not count."""
-    return _over(name, f"avg({of}) {{w}}", window, says, unit)
+    return _over(name, f"avg({of}) OVER trailing", window, says, unit)
 
 
 def rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
     """Declare a ratio of two trailing sums; NULL where the whole is 0."""
-    return _over(name, f"sum({part}) {{w}} / nullif(sum({whole}) {{w}}, 0)", window, says, unit)
+    return _over(name, f"sum({part}) OVER trailing / nullif(sum({whole}) OVER trailing, 0)", window, says, unit)
 
 
 def smoothed_rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
     """Declare an add-one smoothed ratio of two trailing sums; 0.5 where nothing was seen."""
-    return _over(name, f"(sum({part}) {{w}} + 1) / (sum({whole}) {{w}} + 2)", window, says, unit)
+    return _over(name, f"(sum({part}) OVER trailing + 1) / (sum({whole}) OVER trailing + 2)", window, says, unit)
 
 
 def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
@@ -79,7 +83,7 @@ def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
 
 def sorted_values(name: str, of: str, *, window: timedelta) -> Feature:
     """Declare a hidden array of all values in trailing days, in ascending order; sorted once for all quantiles."""
-    sql = f"sort_array(flatten(collect_list({of}) {{w}}))"
+    sql = f"sort_array(flatten(collect_list({of}) OVER trailing))"
     return derived(name, sql, window=window, says="values of the window", hidden=True, type="array<double>")
 
 
@@ -105,20 +109,21 @@ def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
     NULL where fewer than three past days have a value, or they do not vary.
     """
     sql = (
-        f"CASE WHEN count({of}) {{past}} >= 3 THEN "
-        f"({of} - avg({of}) {{past}}) / nullif(stddev_samp({of}) {{past}}, 0) END"
+        f"CASE WHEN count({of}) OVER earlier >= 3 THEN "
+        f"({of} - avg({of}) OVER earlier) / nullif(stddev_samp({of}) OVER earlier, 0) END"
     )
     return _over(name, sql, window, says, "standard deviations")
 
 
 def days_since(name: str, flag: str, *, window: timedelta, says: str) -> Feature:
     """Declare the days since a daily column was last above 0; NULL if not within the window."""
-    return _over(name, f"__day - max(CASE WHEN {flag} > 0 THEN __day END) {{w}}", window, says, "days")
+    last = f"max(CASE WHEN {flag} > 0 THEN day_number END) OVER trailing"
+    return _over(name, f"day_number - {last}", window, says, "days")
 
 
 def lagged(name: str, of: str, *, by: timedelta, says: str, unit: str = "", hidden: bool = False) -> Feature:
     """Declare a column's value exactly some days ago; NULL if the entity had no row then."""
-    return Feature(name=name, sql=f"max({of}) {{then}}", says=says, unit=unit, window=by.days, hidden=hidden)
+    return Feature(name=name, sql=f"max({of}) OVER that_day", says=says, unit=unit, window=by.days, hidden=hidden)
 
 
 def recent(sql: str, of: str) -> str:
@@ -131,7 +136,7 @@ def recent(sql: str, of: str) -> str:
         sql: ``sum`` or ``count``.
         of: What to aggregate.
     """
-    return f"(coalesce({sql}({of}) {{past}}, 0) - coalesce({sql}({of}) {{then}}, 0))"
+    return f"(coalesce({sql}({of}) OVER earlier, 0) - coalesce({sql}({of}) OVER that_day, 0))"
 
 
 def derived(
@@ -145,7 +150,7 @@ def derived(
     hidden: bool = False,
     type: str = "double",  # noqa: A002 - the word a table declaration uses
 ) -> Feature:
-    """Declare a column computed from other columns, with ``{w}`` and ``{past}`` at hand."""
+    """Declare a column computed from other columns and windows over them."""
     return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type)
 
 

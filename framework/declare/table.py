@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from framework.base.errors import SpecError, nearest
+from framework.declare.reading import DAY_NUMBER, WINDOWS, canonical, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +23,8 @@ class Feature:
 
     Args:
         name: Column name, snake_case.
-        sql: Spark SQL. On stage ``day`` an aggregate over the day's events; on stage ``row`` an
-            expression over other columns, where ``{w}`` stands for the trailing window that
-            includes the row and ``{past}`` for the one that ends just before it.
+        sql: Spark SQL. On stage ``day`` an aggregate over the day's events; on stage ``row`` an expression over other
+            columns, with the windows of :mod:`framework.declare.formulas`.
         says: The meaning, one sentence; becomes the column comment.
         unit: Unit of the values, for example ``seconds`` or ``share``.
         window: Trailing days that the formula looks at; 0 for none.
@@ -52,7 +52,7 @@ class Feature:
         """Return those of ``names`` that the formula mentions; a daily aggregate mentions event columns only."""
         if self.stage == "day":
             return set()
-        return set(re.findall(r"\b[a-z_][a-z0-9_]*\b", self.sql)) & names - {self.name}
+        return set(read(self.sql).columns & names) - {self.name}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,11 @@ class TableSpec:
         for name in (self.name, *names):
             if not NAME.match(name):
                 raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
+            if name in (*WINDOWS, DAY_NUMBER):
+                raise SpecError(what=f"'{name}' is a word of the formulas", where=self.name, fix="rename the column")
+        for column in self.columns:
+            for fault, fix in read(column.sql).faults:
+                raise SpecError(what=fault, where=f"{self.name}.{column.name}", fix=fix)
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise SpecError(what=f"declared twice: {twice}", where=self.name, fix="keep one of them")
         tuple(self.layers())  # raises on a circle
@@ -132,6 +137,21 @@ class TableSpec:
             what=f"no feature '{name}'", where=self.name, fix=nearest(name, [c.name for c in self.features])
         )
 
+    def check_columns(self, known: Iterable[str]) -> None:
+        """Refuse a formula of a row that mentions a column which is not there.
+
+        Args:
+            known: Columns that a row has besides the declared ones.
+
+        Raises:
+            SpecError: Naming the column, and the nearest that there is.
+        """
+        there = {*self.primary_key, *known, *(c.name for c in self.columns)}
+        for column in self.columns:
+            if column.stage == "row" and (strange := sorted(read(column.sql).columns - there)):
+                what, where = f"no column '{strange[0]}'", f"{self.name}.{column.name}"
+                raise SpecError(what=what, where=where, fix=nearest(strange[0], there))
+
     def only(self, names: Iterable[str]) -> TableSpec:
         """Return the table reduced to some columns and what their formulas refer to."""
         declared = {c.name for c in self.columns}
@@ -156,10 +176,16 @@ class TableSpec:
         return sorted({need.partition(".")[0] for need in needs})
 
     def formula_hash(self, name: str) -> str:
-        """Return a short hash of a column's whole formula, ingredients included."""
+        """Return a short hash of a column's whole formula, ingredients included.
+
+        It is stored with each feature table and version. So it stays as it was first made: over the earlier form of the
+        windows, and over every name that the text mentions, be it a field of a struct.
+        """
         column = self.feature(name)
-        parts = [column.sql, str(column.window), column.stage, repr(column.empty), column.type]
-        parts += [self.formula_hash(n) for n in sorted(column.refers_to({c.name for c in self.columns}))]
+        parts = [canonical(column.sql), str(column.window), column.stage, repr(column.empty), column.type]
+        mentioned = set(re.findall(r"\b[a-z_][a-z0-9_]*\b", column.sql)) if column.stage == "row" else set()
+        names = {c.name for c in self.columns} - {name}
+        parts += [self.formula_hash(n) for n in sorted(mentioned & names)]
         return short_hash(parts)
 
 

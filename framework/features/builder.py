@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from framework.base.errors import LeakageError
 from framework.declare.gold import Days
+from framework.declare.reading import DAY_NUMBER
 from framework.declare.subclass_checks import check_subclass
 from framework.features.windows import DAY, apply_rows, daily_measures, dense_days
 
@@ -181,6 +182,12 @@ class DailyFeatures(FeatureBuilder, abstract=True):
     idle_days: ClassVar[int] = 28
     """Silent days for which an entity keeps its row."""
 
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: object) -> None:
+        """Check the formulas too: all that a row has is known when the class is created."""
+        super().__init_subclass__(abstract=abstract, **kwargs)
+        if not abstract:
+            cls.table.check_columns((DAY, DAY_NUMBER))
+
     @abstractmethod
     def events(self, gold: GoldView) -> DataFrame:
         """Return one row per event: the table's keys, ``day`` (when it became known) and measures."""
@@ -211,8 +218,8 @@ class DailyFeatures(FeatureBuilder, abstract=True):
     def _dense(self, gold: GoldView, days: Days, table: TableSpec) -> DataFrame:
         measures = daily_measures(self.events(gold), table)
         dense = dense_days(measures, table, days.end, self.idle_days)
-        dense = dense.selectExpr("*", f"{DAY} AS {table.time}", f"unix_date({DAY}) AS __day")
-        return _within(apply_rows(dense, table, entity=table.keys, order="__day", over="days"), DAY, days)
+        dense = dense.selectExpr("*", f"{DAY} AS {table.time}", f"unix_date({DAY}) AS day_number")
+        return _within(apply_rows(dense, table, entity=table.keys, order="day_number", over="days"), DAY, days)
 
 
 class EventFeatures(FeatureBuilder, abstract=True):

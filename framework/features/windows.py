@@ -7,8 +7,9 @@ So a day's row never changes when later days arrive.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from framework.declare.reading import with_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from framework.declare.model import Feature, TableSpec
 
 DAY = "day"
-PEERS_OF = re.compile(r"\{peers of ([a-z_, ]+)\}")
 
 
 def daily_measures(events: DataFrame, table: TableSpec) -> DataFrame:
@@ -74,9 +74,9 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
         table: The declaration.
         entity: Columns that windows are partitioned by.
         order: Column to order windows by.
-        over: ``days`` for calendar windows over the integer ``__day``; ``events`` for a history ordered by a
-            timestamp, where ``{past}`` is everything before the row and ``{then}`` what is older than the window;
-            such rows have no ``{peers}``.
+        over: ``days`` for calendar windows over the integer ``day_number``; ``events`` for a history ordered by a
+            timestamp, where ``earlier`` is everything before the row and ``that_day`` what is older than the window;
+            such rows have no ``peers``.
 
     Returns:
         The frame with every declared column, hidden ones included.
@@ -95,20 +95,17 @@ def _typed(column: Feature, sql: str) -> str:
 
 def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
     """Put the window clauses into a formula."""
-    start = f"OVER (PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN "
+    start = f"(PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN "
     if over == "days":
-        level = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
-        past = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
-        then = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
-        peers = f"OVER (PARTITION BY {order})"
+        trailing = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
+        earlier = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
+        that_day = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
+        peers = f"(PARTITION BY {order})"
     else:
         # Both grow from the first event on, so Spark extends them row by row; a frame that slides over a busy
         # job's events would be computed anew for each of them.
-        past = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
-        then = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
-        level, peers = past, ""
-    clauses = {"{w}": level, "{past}": past, "{then}": then, "{peers}": peers}
-    sql = PEERS_OF.sub(rf"OVER (PARTITION BY {order}, \1)", column.sql) if over == "days" else column.sql
-    for word, clause in clauses.items():
-        sql = sql.replace(word, clause)
-    return sql
+        earlier = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
+        that_day = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
+        trailing, peers = earlier, ""
+    clauses = {"trailing": trailing, "earlier": earlier, "that_day": that_day, "peers": peers}
+    return with_windows(column.sql, clauses, order)

@@ -45,8 +45,8 @@ def test_a_window_is_counted_in_days_and_belongs_to_a_row(name):
 
 @pytest.mark.parametrize("name", WINDOWED)
 def test_only_comparisons_with_the_past_leave_today_out(name):
-    marks = set(re.findall(r"\{(\w+)\}", WINDOWED[name].sql))
-    assert marks == {"zscore": {"past"}, "lagged": {"then"}}.get(name, {"w"})
+    marks = set(re.findall(r"OVER (\w+)", WINDOWED[name].sql))
+    assert marks == {"zscore": {"earlier"}, "lagged": {"that_day"}}.get(name, {"trailing"})
 
 
 @pytest.mark.parametrize("name", ["rate", "zscore"])
@@ -55,7 +55,7 @@ def test_a_quotient_is_null_where_it_would_divide_by_zero(name):
 
 
 def test_a_smoothed_rate_of_nothing_is_one_half():
-    assert WINDOWED["smoothed_rate"].sql == "(sum(failed) {w} + 1) / (sum(runs) {w} + 2)"
+    assert WINDOWED["smoothed_rate"].sql == "(sum(failed) OVER trailing + 1) / (sum(runs) OVER trailing + 2)"
 
 
 def test_formulas_refer_to_what_they_are_made_of():
