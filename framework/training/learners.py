@@ -129,8 +129,8 @@ def algorithm_of(estimator: Any) -> str:
     if steps := getattr(estimator, "steps", None):
         return algorithm_of(steps[-1][1])
     for wrapped in ("regressor", "estimator"):
-        inner = getattr(estimator, wrapped, None)
-        if inner is not None and hasattr(inner, "get_params"):
+        inner = estimator.get_params(deep=False).get(wrapped)
+        if inner is not None:
             return algorithm_of(inner)
     name = type(estimator).__name__.removeprefix("Hist").removesuffix("Classifier").removesuffix("Regressor")
     return {"XGB": "XGBoost"}.get(name, name)

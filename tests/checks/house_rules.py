@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ PLATFORM = ("gold", "simulator")
 """Packages beside the domains that are part of the platform: where gold comes from."""
 DOORS = ("framework.testing",)
 LOCKED_EXTRAS = ("local", "plots", "dev")
-_PYTHON = re.compile(r"(?ms)^```python[^\n]*\n(.*?)^```")
+_PYTHON = re.compile(r"(?ms)^ *```python[^\n]*\n(.*?)^ *```")
 # Spelled in two parts, so that this file passes its own rule.
 _MACHINE = re.compile(
     r"(?<![\w.:/~$}<-])/" + r"(?:work|tmp|root|home|Users|opt|mnt|farm|private)/[\w.-]+"
@@ -128,7 +129,9 @@ def front_door(root: Path) -> Iterator[str]:
             yield from (f"{name}:{line}: imports {module}" for line, module in _inside(tree))
     for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
         for code in _PYTHON.findall(page.read_text(encoding="utf-8")) if page.is_file() else ():
-            yield from (f"{page.relative_to(root)}: imports {module}" for _, module in _inside(ast.parse(code)))
+            yield from (
+                f"{page.relative_to(root)}: imports {module}" for _, module in _inside(ast.parse(textwrap.dedent(code)))
+            )
 
 
 def _inside(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -21,7 +21,7 @@ from framework.core.results import Status
 from framework.declare.model import ModelSpec, Task
 from framework.ops.catalogue import card, catalog, read_figures
 from framework.ops.cli import app
-from framework.scoring.scorer import BatchScorer, _columns
+from framework.scoring.scorer import _columns
 from framework.tables.declared import ALERTS, REQUESTS
 from framework.training import ModelTrainer
 from framework.training.learners import algorithm_of
@@ -204,12 +204,10 @@ def test_the_example_of_a_model_makes_classes(plugins: Registry) -> None:
         exec(compile(body, "docs/add_a_model.md", "exec"), space)  # noqa: S102 - the page's own code
     made = [kind for kind in space.values() if isinstance(kind, type) and kind.__module__ == "docs_add_a_model"]
     (trainer,) = (kind for kind in made if issubclass(kind, ModelTrainer))
-    (scorer,) = (kind for kind in made if issubclass(kind, BatchScorer))
     spec = trainer.spec
-    assert scorer.model == spec.name
     assert spec.name not in plugins.trainers, "the page must not repeat a model that exists"
     table = plugins.table(spec.lookups[0].table)
-    for column in (*spec.baseline.columns, *spec.required, *(condition[0] for condition in scorer.where)):
+    for column in (*spec.baseline.columns, *spec.required, *(condition[0] for condition in spec.score_where)):
         assert table.feature(column) in table.features
     assert callable(trainer().estimator().fit)
 
