@@ -27,98 +27,107 @@ NAME = ("dim_job.name", "dim_job.change_time")
 amount = partial(fx.counted, unit=MONEY)
 
 
-def avoidable(name: str, window: int, says: str) -> Feature:
+def avoidable(name: str, window: int, description: str) -> Feature:
     """Declare what jobs compute would have saved over trailing days, at the prices known on the row's day."""
     each = f"coalesce(x.cost, 0D) * {share_saved('x.saved', 'usage_date')}"
     sql = f"aggregate(flatten(collect_list(on_all_purpose) OVER trailing), 0D, (total, x) -> total + {each})"
-    return fx.derived(name, sql, window=days(window), says=says, unit=MONEY)
+    return fx.derived(name, sql, window=days(window), description=description, unit=MONEY)
 
 
-def in_workspace(name: str, sql: str, *, says: str, unit: str = "share") -> Feature:
+def in_workspace(name: str, sql: str, *, description: str, unit: str = "share") -> Feature:
     """Declare a sum over the workspace's jobs of the same day, ``OVER peers`` of the SQL."""
-    return fx.derived(name, sql.replace("OVER peers", "OVER peers_within(workspace_id)"), says=says, unit=unit)
+    return fx.derived(
+        name, sql.replace("OVER peers", "OVER peers_within(workspace_id)"), description=description, unit=unit
+    )
 
 
 DAY = (
-    amount("cost", "sum(cost)", says="net list cost of the job's records"),
-    amount("all_purpose_cost", "sum(all_purpose_cost)", says="of it on all-purpose SKUs", needs=SKU),
-    amount("dbu", "sum(dbu)", says="DBU used", unit="DBU", needs=("fact_usage.usage_unit",
+    amount("cost", "sum(cost)", description="net list cost of the job's records"),
+    amount("all_purpose_cost", "sum(all_purpose_cost)", description="of it on all-purpose SKUs", needs=SKU),
+    amount("dbu", "sum(dbu)", description="DBU used", unit="DBU", needs=("fact_usage.usage_unit",
             "fact_usage.usage_quantity")),
-    amount("records", "sum(records)", says="billing records", unit="records"),
-    amount("unpriced_records", "sum(unpriced)", says="records without a list cost", unit="records"),
-    amount("tagged_records", "sum(tagged)", says="records that carry the tag", unit="records", needs=TAGS),
-    amount("used", "max(CASE WHEN records > 0 THEN 1 END)", says="1 if the job was billed", unit="0/1"),
+    amount("records", "sum(records)", description="billing records", unit="records"),
+    amount("unpriced_records", "sum(unpriced)", description="records without a list cost", unit="records"),
+    amount("tagged_records", "sum(tagged)", description="records that carry the tag", unit="records", needs=TAGS),
+    amount("used", "max(CASE WHEN records > 0 THEN 1 END)", description="1 if the job was billed", unit="0/1"),
     amount("on_jobs_compute", "max(CASE WHEN cost > 0 AND all_purpose_cost = 0 THEN 1 END)",
-           says="1 if the job was billed without all-purpose compute", unit="0/1", needs=SKU, hidden=True),
+           description="1 if the job was billed without all-purpose compute", unit="0/1", needs=SKU, hidden=True),
     amount("on_all_purpose_day", "max(CASE WHEN all_purpose_cost > 0 THEN 1 END)",
-           says="1 if the job was billed on all-purpose compute", unit="0/1", needs=SKU, hidden=True),
-    amount("runs", "count(end_time)", says="runs that ended", unit="runs", needs=OUTCOME),
-    amount("run_seconds", "sum(seconds)", says="seconds of the runs that ended", unit="seconds", needs=OUTCOME),
-    amount("failed_runs", "sum(failed)", says="runs that failed", unit="runs", needs=OUTCOME),
+           description="1 if the job was billed on all-purpose compute", unit="0/1", needs=SKU, hidden=True),
+    amount("runs", "count(end_time)", description="runs that ended", unit="runs", needs=OUTCOME),
+    amount("run_seconds", "sum(seconds)", description="seconds of the runs that ended", unit="seconds", needs=OUTCOME),
+    amount("failed_runs", "sum(failed)", description="runs that failed", unit="runs", needs=OUTCOME),
     fx.daily("on_all_purpose", "flatten(collect_list(on_all_purpose))",
-            says="all-purpose cost by SKU, and what it saves",
+            description="all-purpose cost by SKU, and what it saves",
           needs=PRICED, hidden=True, type=BY_SKU),
-    fx.daily("versions", "max(versions)", says="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
+    fx.daily("versions", "max(versions)",
+             description="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
 )  # fmt: skip
 
 LEVELS = (
-    fx.total("cost_7d", "cost", window=WEEK, says="net cost, last 7 days", unit=MONEY),
-    fx.total("cost_28d", "cost", window=MONTH, says="net cost, last 28 days", unit=MONEY),
-    fx.total("dbu_28d", "dbu", window=MONTH, says="DBU, last 28 days", unit="DBU"),
-    fx.total("all_purpose_7d", "all_purpose_cost", window=WEEK, says="all-purpose cost, last 7 days", unit=MONEY),
-    fx.total("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, says="all-purpose cost, last 14 days",
+    fx.total("cost_7d", "cost", window=WEEK, description="net cost, last 7 days", unit=MONEY),
+    fx.total("cost_28d", "cost", window=MONTH, description="net cost, last 28 days", unit=MONEY),
+    fx.total("dbu_28d", "dbu", window=MONTH, description="DBU, last 28 days", unit="DBU"),
+    fx.total("all_purpose_7d", "all_purpose_cost", window=WEEK, description="all-purpose cost, last 7 days",
              unit=MONEY),
-    fx.total("all_purpose_28d", "all_purpose_cost", window=MONTH, says="all-purpose cost, last 28 days", unit=MONEY),
+    fx.total("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, description="all-purpose cost, last 14 days",
+             unit=MONEY),
+    fx.total("all_purpose_28d", "all_purpose_cost", window=MONTH, description="all-purpose cost, last 28 days",
+             unit=MONEY),
     avoidable("avoidable_7d", 7, "what jobs compute would have saved, last 7 days"),
     avoidable("avoidable_28d", 28, "what jobs compute would have saved, last 28 days"),
-    fx.lagged("avoidable_28d_before", "avoidable_28d", by=MONTH, says="the same, 28 days ago", unit=MONEY),
-    fx.total("used_days_7d", "used", window=WEEK, says="days with a record, last 7 days", unit="days"),
-    fx.total("used_days_28d", "used", window=MONTH, says="days with a record, last 28 days", unit="days"),
-    fx.total("used_days_90d", "used", window=QUARTER, says="days with a record, last 90 days", unit="days"),
-    fx.total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
-    fx.total("run_seconds_28d", "run_seconds", window=MONTH, says="seconds of runs, last 28 days", unit="seconds"),
-    fx.total("unpriced_records_28d", "unpriced_records", window=MONTH, says="unpriced records, last 28 days",
+    fx.lagged("avoidable_28d_before", "avoidable_28d", by=MONTH, description="the same, 28 days ago", unit=MONEY),
+    fx.total("used_days_7d", "used", window=WEEK, description="days with a record, last 7 days", unit="days"),
+    fx.total("used_days_28d", "used", window=MONTH, description="days with a record, last 28 days", unit="days"),
+    fx.total("used_days_90d", "used", window=QUARTER, description="days with a record, last 90 days", unit="days"),
+    fx.total("runs_28d", "runs", window=MONTH, description="runs, last 28 days", unit="runs"),
+    fx.total("run_seconds_28d", "run_seconds", window=MONTH, description="seconds of runs, last 28 days",
+             unit="seconds"),
+    fx.total("unpriced_records_28d", "unpriced_records", window=MONTH, description="unpriced records, last 28 days",
             unit="records"),
-    fx.days_since("days_since_used", "used", window=QUARTER, says="days since the job was billed"),
+    fx.days_since("days_since_used", "used", window=QUARTER, description="days since the job was billed"),
     fx.days_since("days_since_all_purpose", "on_all_purpose_day", window=QUARTER,
-            says="days since it cost on all-purpose"),
+            description="days since it cost on all-purpose"),
     fx.days_since("days_since_jobs_compute", "on_jobs_compute", window=QUARTER,
-            says="days since it cost without all-purpose"),
+            description="days since it cost without all-purpose"),
     fx.derived("days_seen", "day_number - min(CASE WHEN used > 0 THEN day_number END) OVER trailing", window=QUARTER,
-               says="days since the first record of the last 90", unit="days"),
-    fx.rate("cost_per_used_day_28d", "cost", "used", window=MONTH, says="cost of a day with a record, 28 days",
+               description="days since the first record of the last 90", unit="days"),
+    fx.rate("cost_per_used_day_28d", "cost", "used", window=MONTH, description="cost of a day with a record, 28 days",
             unit=MONEY),
-    fx.rate("failed_share_28d", "failed_runs", "runs", window=MONTH, says="share of runs that failed, 28 days"),
+    fx.rate("failed_share_28d", "failed_runs", "runs", window=MONTH, description="share of runs that failed, 28 days"),
     fx.derived("cost_per_hour_28d", "3600 * cost_28d / nullif(run_seconds_28d, 0)",
-               says="cost of an hour of runs, 28 days", unit=MONEY),
-    fx.derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", says="last week over the mean week",
+               description="cost of an hour of runs, 28 days", unit=MONEY),
+    fx.derived("week_over_month", "4 * cost_7d / nullif(cost_28d, 0)", description="last week over the mean week",
                unit="ratio"),
     fx.derived("all_purpose_week_over_month", "4 * all_purpose_7d / nullif(all_purpose_28d, 0)",
-               says="all-purpose cost of the last week over the mean week", unit="ratio"),
-    fx.derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)", says="share of all-purpose cost",
+               description="all-purpose cost of the last week over the mean week", unit="ratio"),
+    fx.derived("all_purpose_share_28d", "all_purpose_28d / nullif(cost_28d, 0)",
+               description="share of all-purpose cost",
                unit="share"),
 )  # fmt: skip
 
 TAGGING = (
-    fx.total("records_28d", "records", window=MONTH, says="billing records, last 28 days", unit="records"),
-    fx.total("tagged_records_28d", "tagged_records", window=MONTH, says="tagged records, last 28 days", unit="records"),
+    fx.total("records_28d", "records", window=MONTH, description="billing records, last 28 days", unit="records"),
+    fx.total("tagged_records_28d", "tagged_records", window=MONTH, description="tagged records, last 28 days",
+             unit="records"),
     fx.derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
-               says="share of records that carry the tag, 28 days; NULL without records", unit="share"),
+               description="share of records that carry the tag, 28 days; NULL without records", unit="share"),
     fx.derived("job_name",
                "coalesce(try_element_at(filter(max(versions) OVER trailing, v -> v.since <= usage_date), -1).name, '')",
-            window=QUARTER, says="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
+            window=QUARTER,
+            description="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
 )  # fmt: skip
 
 AROUND = (
     in_workspace("workspace_all_purpose_share", "sum(all_purpose_28d) OVER peers / nullif(sum(cost_28d) OVER peers, 0)",
-                 says="share of all-purpose cost among the workspace's jobs, 28 days"),
+                 description="share of all-purpose cost among the workspace's jobs, 28 days"),
     in_workspace("workspace_leaving_jobs",
                  "count_if(all_purpose_28d > 0 AND all_purpose_7d = 0 AND cost_7d > 0) OVER peers",
-                 says="jobs of the workspace that left all-purpose compute within 28 days", unit="jobs"),
+                 description="jobs of the workspace that left all-purpose compute within 28 days", unit="jobs"),
     in_workspace("workspace_tagged_share", "avg(tagged_share_28d) OVER peers",
-                 says="mean share of tagged records over the workspace's jobs, 28 days"),
+                 description="mean share of tagged records over the workspace's jobs, 28 days"),
     in_workspace("share_of_workspace", "cost_28d / nullif(sum(cost_28d) OVER peers, 0)",
-                 says="the job's share of the cost of its workspace's jobs, 28 days"),
+                 description="the job's share of the cost of its workspace's jobs, 28 days"),
     *fx.calendar("usage_date"),
 )  # fmt: skip
 
@@ -128,7 +137,7 @@ class CostJobFeatures(DailyFeatures):
 
     table = TableSpec(
         name="cost_job_features",
-        says="One row per job and day, from its first record until 28 silent days after its last.",
+        description="One row per job and day, from its first record until 28 silent days after its last.",
         keys=JOB,
         time="usage_date",
         needs=JOB_COST,

@@ -41,7 +41,8 @@ class DbrMigrationRiskScorer(ClassificationTrainer):
         use_case="dbr_migration",
         question="How risky is it to move the job to the next major runtime version?",
         action="order migration waves",
-        label_says="of an upgrade on t+1, 14 days after against 14 before, at least 5 runs a side: high if the failure "
+        label_description="of an upgrade on t+1, 14 days after against 14 before, at least 5 runs a "
+        "side: high if the failure "
         "rate rose (Fisher, p < 0.05) or the median duration by 25 % (Mann-Whitney, p < 0.05); medium if either is "
         "10 % worse; else low",
         unit="workspace-job-day before a change of the major version; scored: every job on an old version",

@@ -8,7 +8,7 @@ from domains.performance.clusters import LEAST, cluster_days
 from domains.performance.query_features import PROBLEMS
 from domains.performance.statements import QUERY, QUERY_NEEDS, WAREHOUSE, WAREHOUSE_NEEDS, statements
 from domains.performance.warehouse_features import PerformanceFeatures
-from domains.performance.words import CACHE, P95, QUEUE, rule
+from domains.performance.warehouse_formulas import CACHE, P95, QUEUE, rule
 from framework import (
     WORTH_AN_ALERT,
     AnomalyTrainer,
@@ -73,7 +73,7 @@ class QueryPerformanceForecaster(RegressionTrainer):
         use_case="query_performance",
         question="What will the P95 of statement durations be on the warehouse's next active day?",
         action="pre-scale, or move workloads",
-        label_says="P95 of total_duration_ms on the next active day within (t, t+7]",
+        label_description="P95 of total_duration_ms on the next active day within (t, t+7]",
         unit="workspace-warehouse-day",
         lookups=(Lookup(table=TABLE, columns=LATENCY),),
         horizon=days(7),
@@ -101,7 +101,8 @@ class WarehouseOptimizer(ClassificationTrainer):
         use_case="warehouse_optimization",
         question="Will the warehouse be undersized, oversized or right-sized over the next seven days?",
         action="change the size, and check the queue share after",
-        label_says="over (t, t+7]: undersized if over 10 % of statement time is queued; else oversized if at minimum "
+        label_description="over (t, t+7]: undersized if over 10 % of statement time is queued; else "
+        "oversized if at minimum "
         "clusters and over 60 % of running time idle; else right-sized",
         unit="workspace-warehouse-day",
         lookups=(Lookup(table=TABLE, columns=SIZING),),
@@ -135,7 +136,8 @@ class PerformanceRegressionDetector(AnomalyTrainer):
         use_case="performance_regression",
         question="Did the warehouse's statements become slower, beyond a bad day?",
         action="look at what changed that day",
-        label_says="judged by later days: median daily P95 over (t, t+3] at least 1.2 times the trailing 28-day median",
+        label_description="judged by later days: median daily P95 over (t, t+3] at least 1.2 times "
+        "the trailing 28-day median",
         unit="workspace-warehouse-day",
         lookups=(Lookup(table=TABLE, columns=SHIFTS),),
         horizon=days(3),
@@ -167,7 +169,7 @@ class ClusterCapacityPlanner(RegressionTrainer):
         use_case="cluster_capacity",
         question="How many clusters will the warehouse run at its peak over the next seven days?",
         action="set minimum and maximum clusters",
-        label_says="peak running cluster_count over (t, t+7]; none if it does not run",
+        label_description="peak running cluster_count over (t, t+7]; none if it does not run",
         unit="workspace-warehouse-day",
         lookups=(Lookup(table=TABLE, columns=CAPACITY),),
         horizon=days(7),
@@ -195,8 +197,9 @@ class CacheHitPredictor(ClassificationTrainer):
         use_case="cache_hit",
         question="Will a larger share of statements than usual be answered from the cache on the next active day?",
         action="schedule a warm-up",
-        label_says="1 if the share from the cache on the next active day within (t, t+7] exceeds the trailing 28-day "
-        "median; none if that is 0 or 1, or rests on fewer than 20 statements",
+        label_description="1 if the share from the cache on the next active day within (t, t+7] "
+        "exceeds the trailing "
+        "28-day median; none if that is 0 or 1, or rests on fewer than 20 statements",
         unit="workspace-warehouse-day",
         lookups=(Lookup(table=TABLE, columns=CACHING),),
         horizon=days(7),
@@ -234,7 +237,8 @@ class QueryOptimizationRecommender(ClassificationTrainer):
         use_case="query_optimization",
         question="Which problems will the statement have in over a fifth of its runs over the next seven days?",
         action="fix the named cause",
-        label_says="per problem, 1 if it occurs in over 20 % of the runs in (t, t+7]: spilled bytes; queued for over "
+        label_description="per problem, 1 if it occurs in over 20 % of the runs in (t, t+7]: spilled "
+        "bytes; queued for over "
         "10 % of the time; under 20 % of at least 100 files pruned; compiling over 30 % of the time; over 60 s",
         unit="workspace-fingerprint-day",
         lookups=(Lookup(table="performance_query_features"),),

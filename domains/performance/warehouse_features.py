@@ -24,7 +24,8 @@ class PerformanceFeatures(DailyFeatures):
     reach = CARRIED.days
     table = TableSpec(
         name="performance_features",
-        says="One row per SQL warehouse and day, from its first statement until 28 days without one or a setting.",
+        description="One row per SQL warehouse and day, from its first statement until 28 days "
+        "without one or a setting.",
         keys=WAREHOUSE,
         time="query_date",
         needs=WAREHOUSE_NEEDS,

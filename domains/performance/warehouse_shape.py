@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domains.performance.clusters import LEAST
-from domains.performance.words import MONTH, WEEK, held, rule, upward, usual
+from domains.performance.warehouse_formulas import MONTH, WEEK, held, rule, upward, usual
 from framework import days
 from framework import formulas as fx
 
@@ -12,14 +12,14 @@ CAPACITY = (
         "peak_clusters_7d",
         "max(nullif(peak_clusters, 0)) OVER trailing",
         window=WEEK,
-        says="peak clusters, last 7 days",
+        description="peak clusters, last 7 days",
         unit="clusters",
     ),
     fx.derived(
         "peak_clusters_28d",
         "max(nullif(peak_clusters, 0)) OVER trailing",
         window=MONTH,
-        says="peak clusters, 28 days",
+        description="peak clusters, 28 days",
         unit="clusters",
     ),
     fx.derived(
@@ -27,47 +27,65 @@ CAPACITY = (
         "avg(nullif(peak_clusters, 0)) OVER trailing",
         window=MONTH,
         unit="clusters",
-        says="mean daily peak on days that it ran, last 28 days",
+        description="mean daily peak on days that it ran, last 28 days",
     ),
     fx.rate(
         "clusters_mean_7d",
         "cluster_minutes",
         "running_minutes",
         window=WEEK,
-        says="mean clusters while running",
+        description="mean clusters while running",
         unit="clusters",
     ),
-    fx.rate("idle_share_7d", "idle_minutes", "running_minutes", window=WEEK, says="share of running time idle, 7 days"),
     fx.rate(
-        "idle_share_28d", "idle_minutes", "running_minutes", window=MONTH, says="share of running time idle, 28 days"
+        "idle_share_7d",
+        "idle_minutes",
+        "running_minutes",
+        window=WEEK,
+        description="share of running time idle, 7 days",
+    ),
+    fx.rate(
+        "idle_share_28d",
+        "idle_minutes",
+        "running_minutes",
+        window=MONTH,
+        description="share of running time idle, 28 days",
     ),
     fx.rate(
         "least_share_7d",
         "least_minutes",
         "running_minutes",
         window=WEEK,
-        says="share of running time at minimum, 7 days",
+        description="share of running time at minimum, 7 days",
     ),
     fx.rate(
         "least_share_28d",
         "least_minutes",
         "running_minutes",
         window=MONTH,
-        says="share of running time at minimum, 28 days",
+        description="share of running time at minimum, 28 days",
     ),
     fx.rate(
-        "most_share_7d", "most_minutes", "running_minutes", window=WEEK, says="share of running time at maximum, 7 days"
+        "most_share_7d",
+        "most_minutes",
+        "running_minutes",
+        window=WEEK,
+        description="share of running time at maximum, 7 days",
     ),
-    fx.total("running_minutes_7d", "running_minutes", window=WEEK, says="minutes running, last 7 days", unit="minutes"),
-    held("size_step", says="size as of the day, in steps from 1 (2X-Small)", unit="step", column="warehouse_size"),
-    held("min_clusters", says="minimum clusters as of the day", unit="clusters", column="min_clusters"),
-    held("max_clusters", says="maximum clusters as of the day", unit="clusters", column="max_clusters"),
-    held("auto_stop_minutes", says="idle minutes before it stops", unit="minutes", column="auto_stop_minutes"),
+    fx.total(
+        "running_minutes_7d", "running_minutes", window=WEEK, description="minutes running, last 7 days", unit="minutes"
+    ),
+    held(
+        "size_step", description="size as of the day, in steps from 1 (2X-Small)", unit="step", column="warehouse_size"
+    ),
+    held("min_clusters", description="minimum clusters as of the day", unit="clusters", column="min_clusters"),
+    held("max_clusters", description="maximum clusters as of the day", unit="clusters", column="max_clusters"),
+    held("auto_stop_minutes", description="idle minutes before it stops", unit="minutes", column="auto_stop_minutes"),
     fx.derived(
         "size_now_7d",
         unit="0 undersized, 1 oversized, 2 right-sized",
         window=WEEK,
-        says="the rule of the warehouse optimizer on the last 7 days",
+        description="the rule of the warehouse optimizer on the last 7 days",
         needs=LEAST,
         sql=rule(
             *(
@@ -83,27 +101,35 @@ CACHED = (
         "cache_days_28d",
         "sort_array(collect_list(cache_share) OVER trailing)",
         window=MONTH,
-        says="daily cache shares",
+        description="daily cache shares",
         hidden=True,
         type="array<double>",
     ),
     fx.quantile(
-        "cache_median_28d", 0.5, "cache_days_28d", says="median daily share from the cache, 28 days", unit="share"
+        "cache_median_28d",
+        0.5,
+        "cache_days_28d",
+        description="median daily share from the cache, 28 days",
+        unit="share",
     ),
-    fx.rate("cache_share_7d", "from_cache", "cache_known", window=WEEK, says="share from the cache, last 7 days"),
-    fx.rate("cache_share_28d", "from_cache", "cache_known", window=MONTH, says="share from the cache, last 28 days"),
+    fx.rate(
+        "cache_share_7d", "from_cache", "cache_known", window=WEEK, description="share from the cache, last 7 days"
+    ),
+    fx.rate(
+        "cache_share_28d", "from_cache", "cache_known", window=MONTH, description="share from the cache, last 28 days"
+    ),
     fx.derived(
         "cache_last",
         "last(cache_share, true) OVER trailing",
         window=MONTH,
-        says="share on the last active day",
+        description="share on the last active day",
         unit="share",
     ),
     *usual("cache_share"),
     fx.derived(
         "cache_above_day",
         "CASE WHEN cache_share > cache_share_usual THEN 1 WHEN cache_share <= cache_share_usual THEN 0 END",
-        says="whether a day's share lay above the median of the days before",
+        description="whether a day's share lay above the median of the days before",
         hidden=True,
     ),
     fx.derived(
@@ -111,51 +137,66 @@ CACHED = (
         "last(cache_above_day, true) OVER trailing",
         window=MONTH,
         unit="0/1",
-        says="1 if the last active day's share lay above the median of the 28 days before it",
+        description="1 if the last active day's share lay above the median of the 28 days before it",
     ),
     fx.mean(
-        "cache_above_share_28d", "cache_above_day", window=MONTH, says="share of days above their median", unit="share"
+        "cache_above_share_28d",
+        "cache_above_day",
+        window=MONTH,
+        description="share of days above their median",
+        unit="share",
     ),
     *(
-        fx.lagged(f"cache_{n}_days_ago", "cache_share", by=days(n), says=f"cache share {n} days ago", unit="share")
+        fx.lagged(
+            f"cache_{n}_days_ago", "cache_share", by=days(n), description=f"cache share {n} days ago", unit="share"
+        )
         for n in (6, 13)
     ),
 )
 
 SHIFTS = (
-    fx.derived("statements_seen", "nullif(statements, 0)", says="statements on a day that had some", hidden=True),
+    fx.derived(
+        "statements_seen", "nullif(statements, 0)", description="statements on a day that had some", hidden=True
+    ),
     *usual("statements_seen"),
     *usual("p95_ms"),
     fx.derived(
         "p95_ratio",
         "p95_ms / nullif(p95_ms_usual, 0)",
-        says="the day's P95 over its median of 28 days before",
+        description="the day's P95 over its median of 28 days before",
         unit="ratio",
     ),
     fx.derived(
         "p95_ratio_7d",
         "p95_median_7d / nullif(p95_median_28d, 0)",
-        says="median P95 of 7 days over that of 28",
+        description="median P95 of 7 days over that of 28",
         unit="ratio",
     ),
     fx.derived(
         "p95_rise_7d",
         "CASE WHEN p95_ratio_7d > 1 THEN ln(p95_ratio_7d) WHEN p95_ratio_7d > 0 THEN 0 END",
-        says="rise of the median P95 of 7 days over that of 28 days",
+        description="rise of the median P95 of 7 days over that of 28 days",
         unit="log ratio",
     ),
-    upward("p95_shift", "p95_ms", says="rise of the P95 at comparable volume"),
+    upward("p95_shift", "p95_ms", description="rise of the P95 at comparable volume"),
     fx.mean(
         "p95_shift_3d",
         "p95_shift",
         window=days(3),
-        says="mean rise of the P95 at comparable volume, three days",
+        description="mean rise of the P95 at comparable volume, three days",
         unit="log ratio",
     ),
     *(
-        fx.rate(f"{name}_{span.days}d", of, "alike_runs", window=span, says=f"{says}, {span.days} days", unit=unit)
+        fx.rate(
+            f"{name}_{span.days}d",
+            of,
+            "alike_runs",
+            window=span,
+            description=f"{description}, {span.days} days",
+            unit=unit,
+        )
         for span in (days(1), WEEK)
-        for name, of, says, unit in (
+        for name, of, description, unit in (
             ("slower", "alike_log", "rise of durations against the same statements' 28 days before", "log ratio"),
             ("slower_share", "alike_slower", "share of runs much slower than the same statements before", "share"),
         )
@@ -163,7 +204,7 @@ SHIFTS = (
     fx.derived(
         "slower_rise_7d",
         "CASE WHEN slower_7d > 0 THEN slower_7d WHEN slower_7d IS NOT NULL THEN 0 END",
-        says="rise of durations against the same statements before, 7 days, 0 where they fell",
+        description="rise of durations against the same statements before, 7 days, 0 where they fell",
         unit="log ratio",
     ),
 )

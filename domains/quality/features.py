@@ -26,21 +26,26 @@ ROWS, SIZE = (*SEEN, "table_snapshots.row_count"), (*SEEN, "table_snapshots.size
 DAY_END = "(day_number + 1) * 86400D"
 
 
-def log_change(name: str, of: str, *, since: str, says: str) -> Feature:
+def log_change(name: str, of: str, *, since: str, description: str) -> Feature:
     """Declare the log of a positive column's ratio to an earlier value; -10 where everything is gone."""
     return fx.derived(
-        name, f"CASE WHEN {since} > 0 AND {of} >= 0 THEN greatest(ln({of} / {since}), -10) END", says=says, unit="log"
+        name,
+        f"CASE WHEN {since} > 0 AND {of} >= 0 THEN greatest(ln({of} / {since}), -10) END",
+        description=description,
+        unit="log",
     )
 
 
-def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
+def usual(name: str, of: str, *, description: str, unit: str) -> tuple[Feature, ...]:
     """Declare a column's usual interval (hidden), and how far today's value lies outside of it."""
     low, high = f"min({of}) OVER earlier", f"max({of}) OVER earlier"
     margin = f"{WIDEN} * ({high} - {low}) + {LEAST} * {high}"
     ends = {"low": f"{low} - ({margin})", "high": f"{high} + {margin}"}
     return (
         *(
-            fx.derived(f"{name}_{end}_28d", sql, window=MONTH, says=f"{end} end of the usual {says}", hidden=True)
+            fx.derived(
+                f"{name}_{end}_28d", sql, window=MONTH, description=f"{end} end of the usual {description}", hidden=True
+            )
             for end, sql in ends.items()
         ),
         fx.derived(
@@ -49,30 +54,30 @@ def usual(name: str, of: str, *, says: str, unit: str) -> tuple[Feature, ...]:
             f"10 * CASE WHEN {of} - {name}_high_28d IS NOT NULL THEN"
             f" greatest({of} - {name}_high_28d, {name}_low_28d - {of}, 0) END"
             f" / (1 + {name}_high_28d - {name}_low_28d)",
-            says=f"how far the {says} lie outside the usual interval, in tenths of its width",
+            description=f"how far the {description} lie outside the usual interval, in tenths of its width",
             unit=unit,
         ),
     )
 
 
-def changed(name: str, *, says: str) -> Feature:
+def changed(name: str, *, description: str) -> Feature:
     """Declare a day's count of column changes, 0 on a day without a snapshot."""
-    return fx.counted(name, f"sum({name})", says=says, unit="columns", needs=SHAPE)
+    return fx.counted(name, f"sum({name})", description=description, unit="columns", needs=SHAPE)
 
 
 DAILY = (
-    fx.daily("seen", "count(row_seen)", empty=0, says="1 if the table was seen", unit="0/1", needs=SEEN),
-    fx.daily("row_count", "max(row_count)", says="rows at the end of the day", unit="rows", needs=ROWS),
-    fx.daily("size_bytes", "max(size_bytes)", says="size at the end of the day", unit="bytes", needs=SIZE),
-    fx.daily("column_count", "max(column_count)", says="columns", unit="columns", needs=SHAPE),
-    changed("added", says="columns added since the snapshot before"),
-    changed("dropped", says="columns dropped since the snapshot before"),
-    changed("retyped", says="columns whose type changed since the snapshot before"),
-    fx.daily("writes", "count(write_time)", empty=0, says="writes", unit="writes", needs=WRITES),
+    fx.daily("seen", "count(row_seen)", empty=0, description="1 if the table was seen", unit="0/1", needs=SEEN),
+    fx.daily("row_count", "max(row_count)", description="rows at the end of the day", unit="rows", needs=ROWS),
+    fx.daily("size_bytes", "max(size_bytes)", description="size at the end of the day", unit="bytes", needs=SIZE),
+    fx.daily("column_count", "max(column_count)", description="columns", unit="columns", needs=SHAPE),
+    changed("added", description="columns added since the snapshot before"),
+    changed("dropped", description="columns dropped since the snapshot before"),
+    changed("retyped", description="columns whose type changed since the snapshot before"),
+    fx.daily("writes", "count(write_time)", empty=0, description="writes", unit="writes", needs=WRITES),
     fx.daily(
         "write_times",
         fx.last_of("sort_array(collect_list(cast(unix_timestamp(write_time) AS double)))", GAPS + 1),
-        says="the day's last writes, in time",
+        description="the day's last writes, in time",
         needs=WRITES,
         hidden=True,
         type="array<double>",
@@ -80,47 +85,60 @@ DAILY = (
 )
 
 VOLUME = (
-    fx.lagged("rows_1d_ago", "row_count", by=DAY, says="rows a day ago", hidden=True),
-    fx.lagged("rows_7d_ago", "row_count", by=WEEK, says="rows a week ago", hidden=True),
-    fx.lagged("size_1d_ago", "size_bytes", by=DAY, says="size a day ago", hidden=True),
-    fx.lagged("columns_1d_ago", "column_count", by=DAY, says="columns a day ago", hidden=True),
-    log_change("rows_change_1d", "row_count", since="rows_1d_ago", says="log change of rows since the day before"),
-    log_change("rows_change_7d", "row_count", since="rows_7d_ago", says="log change of rows since a week ago"),
-    log_change("size_change_1d", "size_bytes", since="size_1d_ago", says="log change of size since the day before"),
-    fx.derived(
-        "columns_change_1d", "column_count - columns_1d_ago", says="columns more than the day before", unit="columns"
+    fx.lagged("rows_1d_ago", "row_count", by=DAY, description="rows a day ago", hidden=True),
+    fx.lagged("rows_7d_ago", "row_count", by=WEEK, description="rows a week ago", hidden=True),
+    fx.lagged("size_1d_ago", "size_bytes", by=DAY, description="size a day ago", hidden=True),
+    fx.lagged("columns_1d_ago", "column_count", by=DAY, description="columns a day ago", hidden=True),
+    log_change(
+        "rows_change_1d", "row_count", since="rows_1d_ago", description="log change of rows since the day before"
     ),
-    *usual("rows", "row_count", says="rows", unit="tenths of the interval"),
-    *usual("size", "size_bytes", says="bytes", unit="tenths of the interval"),
+    log_change("rows_change_7d", "row_count", since="rows_7d_ago", description="log change of rows since a week ago"),
+    log_change(
+        "size_change_1d", "size_bytes", since="size_1d_ago", description="log change of size since the day before"
+    ),
+    fx.derived(
+        "columns_change_1d",
+        "column_count - columns_1d_ago",
+        description="columns more than the day before",
+        unit="columns",
+    ),
+    *usual("rows", "row_count", description="rows", unit="tenths of the interval"),
+    *usual("size", "size_bytes", description="bytes", unit="tenths of the interval"),
     fx.derived(
         "rows_z_28d",
         "CASE WHEN count(row_count) OVER earlier >= 3 THEN abs(row_count - avg(row_count) OVER earlier)"
         " / (stddev_samp(row_count) OVER earlier + 0.001 * avg(row_count) OVER earlier + 1) END",
         window=MONTH,
-        says="rows against mean and deviation of the 28 days before, either way",
+        description="rows against mean and deviation of the 28 days before, either way",
         unit="standard deviations",
     ),
-    fx.zscore("change_z_28d", "rows_change_1d", window=MONTH, says="the day's change of rows against those before"),
+    fx.zscore(
+        "change_z_28d", "rows_change_1d", window=MONTH, description="the day's change of rows against those before"
+    ),
     fx.mean(
-        "change_mean_28d", "rows_change_1d", window=MONTH, says="mean daily log change of rows, 28 days", unit="log"
+        "change_mean_28d",
+        "rows_change_1d",
+        window=MONTH,
+        description="mean daily log change of rows, 28 days",
+        unit="log",
     ),
     fx.derived(
         "bytes_per_row_change",
         "size_change_1d - rows_change_1d",
-        says="log change of bytes per row since the day before",
+        description="log change of bytes per row since the day before",
         unit="log",
     ),
 )
 
 FRESHNESS = (
-    fx.total("writes_7d", "writes", window=WEEK, says="writes, last 7 days", unit="writes"),
-    fx.total("writes_28d", "writes", window=MONTH, says="writes, last 28 days", unit="writes"),
-    fx.zscore("writes_z_28d", "writes", window=MONTH, says="the day's writes against the 28 days before"),
+    fx.total("writes_7d", "writes", window=WEEK, description="writes, last 7 days", unit="writes"),
+    fx.total("writes_28d", "writes", window=MONTH, description="writes, last 28 days", unit="writes"),
+    fx.zscore("writes_z_28d", "writes", window=MONTH, description="the day's writes against the 28 days before"),
     fx.derived(
         "last_writes",
         fx.last_of("flatten(collect_list(write_times) OVER trailing)", GAPS + 1),
         window=QUARTER,
-        says="the last writes of a quarter",
+        description="the last writes of a quarter",
         hidden=True,
         type="array<double>",
     ),
@@ -128,83 +146,91 @@ FRESHNESS = (
         "gaps",
         "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
         " (x, i) -> (x - last_writes[i]) / 3600))",
-        says="hours between the last writes, ascending",
+        description="hours between the last writes, ascending",
         hidden=True,
         type="array<double>",
     ),
     fx.derived(
         "hours_since_write",
         f"({DAY_END} - try_element_at(last_writes, -1)) / 3600",
-        says="hours from the last write to the end of the day",
+        description="hours from the last write to the end of the day",
         unit="hours",
     ),
     fx.derived(
         "median_gap_hours",
         "(try_element_at(gaps, greatest(cast(ceil(size(gaps) / 2) AS int), 1))"
         " + try_element_at(gaps, cast(floor(size(gaps) / 2) AS int) + 1)) / 2",
-        says="median of the last five gaps between writes",
+        description="median of the last five gaps between writes",
         unit="hours",
     ),
-    fx.derived("longest_gap_hours", "try_element_at(gaps, -1)", says="longest of the last five gaps", unit="hours"),
+    fx.derived(
+        "longest_gap_hours", "try_element_at(gaps, -1)", description="longest of the last five gaps", unit="hours"
+    ),
     fx.derived(
         "expected_hours",
         "CASE WHEN median_gap_hours >= 0 THEN"
         f" least(greatest(median_gap_hours - hours_since_write, 0), {CAP_HOURS}) END",
-        says="hours until the next write, if the gap is the usual one",
+        description="hours until the next write, if the gap is the usual one",
         unit="hours",
     ),
     fx.derived(
-        "write_hour", "(try_element_at(last_writes, -1) % 86400) / 3600", says="hour of the last write", unit="UTC"
+        "write_hour",
+        "(try_element_at(last_writes, -1) % 86400) / 3600",
+        description="hour of the last write",
+        unit="UTC",
     ),
     *(
-        fx.lagged(f"writes_{n}_days_ago", "writes", by=days(n), says=f"writes {n} days ago", hidden=True)
+        fx.lagged(f"writes_{n}_days_ago", "writes", by=days(n), description=f"writes {n} days ago", hidden=True)
         for n in (5, 6, 12, 13, 19, 20, 26, 27)
     ),
     *(
         fx.derived(
-            f"writes_{says}_28d",
+            f"writes_{description}_28d",
             " + ".join(f"coalesce(writes_{n}_days_ago, 0)" for n in (back, back + 7, back + 14, back + 21)),
-            says=f"writes on the weekday {ahead}, last four weeks",
+            description=f"writes on the weekday {ahead}, last four weeks",
             unit="writes",
         )
-        for says, back, ahead in (("tomorrow", 6, "of tomorrow"), ("day_after", 5, "of the day after tomorrow"))
+        for description, back, ahead in (("tomorrow", 6, "of tomorrow"), ("day_after", 5, "of the day after tomorrow"))
     ),
     *fx.calendar("snapshot_date"),
 )
 
 SCHEMA = (
-    fx.derived("changed_day", "CASE WHEN added + dropped + retyped > 0 THEN 1 ELSE 0 END", says="1 if a column changed",
+    fx.derived("changed_day", "CASE WHEN added + dropped + retyped > 0 THEN 1 ELSE 0 END",
+               description="1 if a column changed",
                hidden=True),
-    fx.total("changed_days_7d", "changed_day", window=WEEK, says="days with a column change, last 7 days", unit="days"),
-    fx.total("changed_days_28d", "changed_day", window=MONTH, says="days with a column change, last 28 days",
+    fx.total("changed_days_7d", "changed_day", window=WEEK, description="days with a column change, last 7 days",
              unit="days"),
-    fx.total("changed_days_90d", "changed_day", window=QUARTER, says="days with a column change, 90 days", unit="days"),
-    fx.total("added_28d", "added", window=MONTH, says="columns added, last 28 days", unit="columns"),
-    fx.total("dropped_28d", "dropped", window=MONTH, says="columns dropped, last 28 days", unit="columns"),
-    fx.days_since("days_since_change", "changed_day", window=QUARTER, says="days since a column changed"),
+    fx.total("changed_days_28d", "changed_day", window=MONTH, description="days with a column change, last 28 days",
+             unit="days"),
+    fx.total("changed_days_90d", "changed_day", window=QUARTER, description="days with a column change, 90 days",
+             unit="days"),
+    fx.total("added_28d", "added", window=MONTH, description="columns added, last 28 days", unit="columns"),
+    fx.total("dropped_28d", "dropped", window=MONTH, description="columns dropped, last 28 days", unit="columns"),
+    fx.days_since("days_since_change", "changed_day", window=QUARTER, description="days since a column changed"),
     fx.derived(
         "known_days_90d",
         "count(row_count) OVER trailing",
         window=QUARTER,
-        says="days on which the table was seen, 90 days",
+        description="days on which the table was seen, 90 days",
         hidden=True,
     ),
     fx.derived(
         "change_rate_90d",
         "1 - pow(1 - least((changed_days_90d + 0.5) / (greatest(known_days_90d, changed_days_90d) + 1), 1), 7)",
-        says="chance of a change within a week at the daily rate of the last 90 days",
+        description="chance of a change within a week at the daily rate of the last 90 days",
         unit="share",
     ),
     fx.derived(
         "schema_changes_28d",
         "sum(changed_days_28d) OVER peers_within(table_catalog, table_schema) - changed_days_28d",
-        says="days with a column change of the schema's other tables, last 28 days",
+        description="days with a column change of the schema's other tables, last 28 days",
         unit="days",
     ),
     fx.derived(
         "catalog_changes_7d",
         "sum(changed_days_7d) OVER peers_within(table_catalog) - changed_days_7d",
-        says="days with a column change of the catalog's other tables, last 7 days",
+        description="days with a column change of the catalog's other tables, last 7 days",
         unit="days",
     ),
 )  # fmt: skip
@@ -216,7 +242,8 @@ class QualityFeatures(DailyFeatures):
     reach = MAX_GAP
     table = TableSpec(
         name="quality_features",
-        says="One row per table and day, from when it was first seen or written until 28 days after the last time.",
+        description="One row per table and day, from when it was first seen or written until 28 days "
+        "after the last time.",
         keys=TABLE,
         time="snapshot_date",
         columns=(*DAILY, *VOLUME, *FRESHNESS, *SCHEMA),

@@ -41,7 +41,8 @@ class DataDriftDetector(AnomalyTrainer):
         use_case="data_drift",
         question="Has the table's volume left what is usual for it?",
         action="hold downstream, tell the owner",
-        label_says="judged: the rows of the day and of the three after it all leave the interval of the 28 days before",
+        label_description="judged: the rows of the day and of the three after it all leave the "
+        "interval of the 28 days before",
         unit="table-day",
         lookups=(
             Lookup(
@@ -88,7 +89,7 @@ class DataFreshnessPredictor(RegressionTrainer):
         use_case="data_freshness",
         question="How many hours after the end of the day will the table be written next?",
         action="chase the producing job",
-        label_says="hours from the end of t to the table's next write, at most 14 days",
+        label_description="hours from the end of t to the table's next write, at most 14 days",
         unit="table-day",
         lookups=(
             Lookup(
@@ -139,7 +140,8 @@ class SchemaChangePredictor(ClassificationTrainer):
         use_case="schema_change",
         question="Will a column of the table be added, dropped or retyped within seven days?",
         action="warn consumers",
-        label_says="1 if consecutive snapshots in (t, t+7] differ in columns; 0 if all days were seen and none does",
+        label_description="1 if consecutive snapshots in (t, t+7] differ in columns; 0 if all days "
+        "were seen and none does",
         unit="table-day",
         lookups=(
             Lookup(

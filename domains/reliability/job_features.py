@@ -32,16 +32,16 @@ def share_of_last(number: int) -> Feature:
     """Declare the share of failures among the last decided runs of the past 28 days."""
     last = fx.last_of("flatten(collect_list(last_outcomes) OVER trailing)", number)
     sql = f"aggregate({last}, 0D, (total, run) -> total + run.failed) / nullif(size({last}), 0)"
-    says = f"share of the last {number} decided runs that failed, within 28 days"
-    return fx.derived(f"failed_share_last_{number}", sql, window=MONTH, says=says, unit="share")
+    description = f"share of the last {number} decided runs that failed, within 28 days"
+    return fx.derived(f"failed_share_last_{number}", sql, window=MONTH, description=description, unit="share")
 
 
 def share_of_last_days(number: int) -> Feature:
     """Declare the share of days with a failure among a job's last active days of a quarter, smoothed."""
     last = fx.last_of("collect_list(decided_outcome) OVER trailing", number)
     sql = f"aggregate({last}, 0.5D, (total, failed) -> total + failed) / (size({last}) + 1)"
-    says = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
-    return fx.derived(f"failed_day_share_last_{number}", sql, window=QUARTER, says=says, unit="share")
+    description = f"share of the last {number} active days with a failed run, within 90 days, smoothed"
+    return fx.derived(f"failed_day_share_last_{number}", sql, window=QUARTER, description=description, unit="share")
 
 
 def fading_share(half_life: int) -> Feature:
@@ -50,110 +50,147 @@ def fading_share(half_life: int) -> Feature:
     # the smoothing, which it scales.
     weight = f"pow(2D, (day_number - {NOW}) / {half_life}.0D)"
     bad, every = (f"coalesce(sum({flag} * {weight}) OVER trailing, 0)" for flag in ("failure_day", "decided_day"))
-    says = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
+    description = f"share of active days with a failed run, each day weighing half after {half_life} days, smoothed"
     sql = f"({bad} + 0.5D * {weight}) / ({every} + {weight})"
-    return fx.derived(f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, says=says, unit="share")
+    return fx.derived(
+        f"failed_day_share_fading_{half_life}d", sql, window=QUARTER, description=description, unit="share"
+    )
 
 
 DAY = (
-    count("runs", "count(end_time)", says="runs that ended"),
-    count("decided", "sum(decided)", says="runs that succeeded or failed"),
-    count("failed", "sum(failed)", says="runs that ended FAILED, ERROR or TIMED_OUT"),
-    count("timed_out", "count_if(state = 'TIMED_OUT')", says="runs that timed out"),
+    count("runs", "count(end_time)", description="runs that ended"),
+    count("decided", "sum(decided)", description="runs that succeeded or failed"),
+    count("failed", "sum(failed)", description="runs that ended FAILED, ERROR or TIMED_OUT"),
+    count("timed_out", "count_if(state = 'TIMED_OUT')", description="runs that timed out"),
     count(
-        "cancelled", "count_if(state IN ('CANCELLED', 'SKIPPED', 'BLOCKED'))", says="runs that did not do their work"
+        "cancelled",
+        "count_if(state IN ('CANCELLED', 'SKIPPED', 'BLOCKED'))",
+        description="runs that did not do their work",
     ),
-    count("active", "max(CASE WHEN end_time IS NOT NULL THEN 1 END)", says="1 if a run ended", unit="0/1"),
-    count("failure_day", "max(failed)", says="1 if a run failed", unit="0/1"),
-    count("decided_day", "max(decided)", says="1 if a run succeeded or failed", unit="0/1", hidden=True),
-    count("success_day", "max(succeeded)", says="1 if a run succeeded", unit="0/1", hidden=True),
-    count("breaches", "sum(breached)", says="first runs that ended after their deadline", hidden=True),
-    count("first_runs", "count(breached)", says="first runs with a deadline", hidden=True),
-    count("retries_won", "sum(retry_succeeded)", says="runs after a failure that succeeded", hidden=True),
-    count("retries_made", "count(retry_succeeded)", says="runs after a failure", hidden=True),
+    count("active", "max(CASE WHEN end_time IS NOT NULL THEN 1 END)", description="1 if a run ended", unit="0/1"),
+    count("failure_day", "max(failed)", description="1 if a run failed", unit="0/1"),
+    count("decided_day", "max(decided)", description="1 if a run succeeded or failed", unit="0/1", hidden=True),
+    count("success_day", "max(succeeded)", description="1 if a run succeeded", unit="0/1", hidden=True),
+    count("breaches", "sum(breached)", description="first runs that ended after their deadline", hidden=True),
+    count("first_runs", "count(breached)", description="first runs with a deadline", hidden=True),
+    count("retries_won", "sum(retry_succeeded)", description="runs after a failure that succeeded", hidden=True),
+    count("retries_made", "count(retry_succeeded)", description="runs after a failure", hidden=True),
     fx.daily(
         "last_outcomes",
         fx.last_of(
             "sort_array(collect_list(CASE WHEN decided = 1 THEN struct(end_time AS at, failed) END))", LAST_RUNS
         ),
-        says="the day's last outcomes, in time",
+        description="the day's last outcomes, in time",
         hidden=True,
         type="array<struct<at:timestamp,failed:int>>",
     ),
     fx.daily(
         "decided_outcome",
         "max(failed)",
-        says="1 if a run failed, 0 if all succeeded, else NULL",
+        description="1 if a run failed, 0 if all succeeded, else NULL",
         hidden=True,
         needs=OUTCOME,
     ),
     count(
-        "long_started", "sum(long_started)", says="runs that outlast the day on which they were first seen", hidden=True
+        "long_started",
+        "sum(long_started)",
+        description="runs that outlast the day on which they were first seen",
+        hidden=True,
     ),
-    count("long_ended", "sum(long_ended)", says="runs first seen on an earlier day", hidden=True),
+    count("long_ended", "sum(long_ended)", description="runs first seen on an earlier day", hidden=True),
     fx.values("seconds", SUCCESSFUL, needs=OUTCOME),
     fx.values("first_hours", "end_hours", needs=OUTCOME),
-    fx.daily("sla_hours", "max(sla_hours)", says="configured deadline", hidden=True),
+    fx.daily("sla_hours", "max(sla_hours)", description="configured deadline", hidden=True),
     fx.daily(
-        "median_seconds", f"percentile({SUCCESSFUL}, 0.5)", says="median duration of successful runs", unit="seconds"
+        "median_seconds",
+        f"percentile({SUCCESSFUL}, 0.5)",
+        description="median duration of successful runs",
+        unit="seconds",
     ),
-    fx.daily("runtime_major", "max(runtime_major)", says="newest major runtime version", unit="version", needs=RUNTIME),
+    fx.daily(
+        "runtime_major", "max(runtime_major)", description="newest major runtime version", unit="version", needs=RUNTIME
+    ),
 )
 
 ACTIVITY = (
-    fx.total("runs_7d", "runs", window=WEEK, says="runs, last 7 days", unit="runs"),
-    fx.total("runs_28d", "runs", window=MONTH, says="runs, last 28 days", unit="runs"),
-    fx.total("active_days_7d", "active", window=WEEK, says="days with a run, last 7 days", unit="days"),
-    fx.total("active_days_28d", "active", window=MONTH, says="days with a run, last 28 days", unit="days"),
+    fx.total("runs_7d", "runs", window=WEEK, description="runs, last 7 days", unit="runs"),
+    fx.total("runs_28d", "runs", window=MONTH, description="runs, last 28 days", unit="runs"),
+    fx.total("active_days_7d", "active", window=WEEK, description="days with a run, last 7 days", unit="days"),
+    fx.total("active_days_28d", "active", window=MONTH, description="days with a run, last 28 days", unit="days"),
     fx.derived(
         "running_runs",
         "greatest(sum(long_started) OVER trailing - sum(long_ended) OVER trailing, 0)",
         window=MAX_RUN,
-        says="runs still running at the end of the day",
+        description="runs still running at the end of the day",
         unit="runs",
     ),
     fx.rate(
-        "runs_per_active_day_28d", "runs", "active", window=MONTH, says="runs per active day, last 28 days", unit="runs"
+        "runs_per_active_day_28d",
+        "runs",
+        "active",
+        window=MONTH,
+        description="runs per active day, last 28 days",
+        unit="runs",
     ),
-    fx.days_since("days_since_run", "active", window=QUARTER, says="days since a run ended"),
+    fx.days_since("days_since_run", "active", window=QUARTER, description="days since a run ended"),
     *(
-        fx.lagged(f"runs_{n}_days_ago", "runs", by=days(n), says=f"runs {n} days ago", hidden=True)
+        fx.lagged(f"runs_{n}_days_ago", "runs", by=days(n), description=f"runs {n} days ago", hidden=True)
         for n in (6, 13, 20, 27)
     ),
     fx.derived(
         "runs_on_next_weekday_28d",
         " + ".join(f"coalesce(runs_{n}_days_ago, 0)" for n in (6, 13, 20, 27)),
-        says="runs on tomorrow's weekday, last four weeks",
+        description="runs on tomorrow's weekday, last four weeks",
         unit="runs",
     ),
     *fx.calendar("run_date"),
 )
 
 FAILURES = (
-    fx.rate("failure_rate_7d", "failed", "decided", window=WEEK, says="share of decided runs that failed, last 7 days"),
     fx.rate(
-        "failure_rate_28d", "failed", "decided", window=MONTH, says="share of decided runs that failed, last 28 days"
+        "failure_rate_7d",
+        "failed",
+        "decided",
+        window=WEEK,
+        description="share of decided runs that failed, last 7 days",
     ),
     fx.rate(
-        "timeout_rate_28d", "timed_out", "decided", window=MONTH, says="share of decided runs that timed out, 28 days"
+        "failure_rate_28d",
+        "failed",
+        "decided",
+        window=MONTH,
+        description="share of decided runs that failed, last 28 days",
     ),
     fx.rate(
-        "cancel_rate_28d", "cancelled", "runs", window=MONTH, says="share of runs that did not do their work, 28 days"
+        "timeout_rate_28d",
+        "timed_out",
+        "decided",
+        window=MONTH,
+        description="share of decided runs that timed out, 28 days",
     ),
-    fx.total("failed_days_7d", "failure_day", window=WEEK, says="days with a failed run, last 7 days", unit="days"),
+    fx.rate(
+        "cancel_rate_28d",
+        "cancelled",
+        "runs",
+        window=MONTH,
+        description="share of runs that did not do their work, 28 days",
+    ),
+    fx.total(
+        "failed_days_7d", "failure_day", window=WEEK, description="days with a failed run, last 7 days", unit="days"
+    ),
     fx.smoothed_rate(
         "failed_day_share_28d",
         "failure_day",
         "decided_day",
         window=MONTH,
-        says="share of active days with a failed run, last 28 days, add-one smoothed",
+        description="share of active days with a failed run, last 28 days, add-one smoothed",
     ),
     fx.smoothed_rate(
         "failed_day_share_90d",
         "failure_day",
         "decided_day",
         window=QUARTER,
-        says="share of active days with a failed run, last 90 days, add-one smoothed",
+        description="share of active days with a failed run, last 90 days, add-one smoothed",
     ),
     share_of_last(3),
     share_of_last(LAST_RUNS),
@@ -161,51 +198,60 @@ FAILURES = (
     share_of_last_days(10),
     fading_share(10),
     fading_share(21),
-    fx.days_since("days_since_failure", "failure_day", window=QUARTER, says="days since a run failed"),
-    fx.days_since("days_since_success", "success_day", window=QUARTER, says="days since a run succeeded"),
+    fx.days_since("days_since_failure", "failure_day", window=QUARTER, description="days since a run failed"),
+    fx.days_since("days_since_success", "success_day", window=QUARTER, description="days since a run succeeded"),
     fx.rate(
         "retry_success_rate_28d",
         "retries_won",
         "retries_made",
         window=MONTH,
-        says="share of runs after a failure that succeeded",
+        description="share of runs after a failure that succeeded",
     ),
 )
 
 DURATIONS = (
     fx.sorted_values("seconds_7d", "seconds", window=WEEK),
     fx.sorted_values("seconds_28d", "seconds", window=MONTH),
-    fx.quantile("median_seconds_7d", 0.5, "seconds_7d", says="median duration, last 7 days", unit="seconds"),
-    fx.quantile("median_seconds_28d", 0.5, "seconds_28d", says="median duration, last 28 days", unit="seconds"),
-    fx.quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", says="P95 duration, last 28 days", unit="seconds"),
+    fx.quantile("median_seconds_7d", 0.5, "seconds_7d", description="median duration, last 7 days", unit="seconds"),
+    fx.quantile("median_seconds_28d", 0.5, "seconds_28d", description="median duration, last 28 days", unit="seconds"),
+    fx.quantile("p95_seconds_28d", LATE_SHARE, "seconds_28d", description="P95 duration, last 28 days", unit="seconds"),
     fx.mean(
-        "median_seconds_mean_28d", "median_seconds", window=MONTH, says="mean of daily medians, 28 days", unit="seconds"
+        "median_seconds_mean_28d",
+        "median_seconds",
+        window=MONTH,
+        description="mean of daily medians, 28 days",
+        unit="seconds",
     ),
     fx.zscore(
-        "seconds_z_28d", "median_seconds", window=MONTH, says="the day's median duration against the 28 days before"
+        "seconds_z_28d",
+        "median_seconds",
+        window=MONTH,
+        description="the day's median duration against the 28 days before",
     ),
     fx.derived(
         "seconds_ratio_7d",
         "median_seconds_7d / nullif(median_seconds_28d, 0)",
-        says="median duration of 7 days over that of 28 days",
+        description="median duration of 7 days over that of 28 days",
         unit="ratio",
     ),
 )
 
 PROMISES = (
-    fx.lagged("p95_seconds_a_week_ago", "p95_seconds_28d", by=WEEK, says="P95 duration as of a week ago", hidden=True),
-    fx.total("failed_runs_7d", "failed", window=WEEK, says="failed runs, last 7 days", unit="runs"),
-    fx.total("decided_runs_7d", "decided", window=WEEK, says="decided runs, last 7 days", unit="runs"),
+    fx.lagged(
+        "p95_seconds_a_week_ago", "p95_seconds_28d", by=WEEK, description="P95 duration as of a week ago", hidden=True
+    ),
+    fx.total("failed_runs_7d", "failed", window=WEEK, description="failed runs, last 7 days", unit="runs"),
+    fx.total("decided_runs_7d", "decided", window=WEEK, description="decided runs, last 7 days", unit="runs"),
     fx.derived(
         "late_runs_7d",
         "size(filter(seconds_7d, x -> x > p95_seconds_a_week_ago))",
-        says="successful runs of the last 7 days that took longer than the P95 of a week ago",
+        description="successful runs of the last 7 days that took longer than the P95 of a week ago",
         unit="runs",
     ),
     fx.derived(
         "health_7d",
         "100 * (1 - (failed_runs_7d + late_runs_7d) / nullif(decided_runs_7d, 0))",
-        says="100 x (1 - share of failed or late runs), last 7 days",
+        description="100 x (1 - share of failed or late runs), last 7 days",
         unit="points",
     ),
     fx.sorted_values("first_hours_90d", "first_hours", window=QUARTER),
@@ -213,7 +259,7 @@ PROMISES = (
         "deadline_hours",
         f"coalesce(max(sla_hours) OVER trailing, {fx.nearest_rank('first_hours_90d', DEADLINE_SHARE)})",
         window=QUARTER,
-        says="deadline of the day's first run: as configured, else P95 of its past ends",
+        description="deadline of the day's first run: as configured, else P95 of its past ends",
         unit="hours after 00:00 local",
     ),
     fx.smoothed_rate(
@@ -221,7 +267,7 @@ PROMISES = (
         "breaches",
         "first_runs",
         window=MONTH,
-        says="share of days whose first run ended after its deadline, last 28 days, add-one smoothed",
+        description="share of days whose first run ended after its deadline, last 28 days, add-one smoothed",
     ),
 )
 
@@ -232,7 +278,7 @@ class ReliabilityFeatures(DailyFeatures):
     reach = MAX_RUN.days
     table = TableSpec(
         name="reliability_features",
-        says="One row per job and day, from its first run until 28 silent days after its last.",
+        description="One row per job and day, from its first run until 28 silent days after its last.",
         keys=JOB,
         time="run_date",
         needs=NEEDS,

@@ -18,16 +18,18 @@ MONTH = 28
 SUCCESSFUL = "CASE WHEN failed = 0 THEN seconds END"
 
 
-def before(name: str, sql: str, *, window: int = MONTH, says: str, unit: str = "") -> Feature:
+def before(name: str, sql: str, *, window: int = MONTH, description: str, unit: str = "") -> Feature:
     """Declare an expression over the job's events before the failure."""
-    return fx.derived(name, sql, window=days(window), says=says, unit=unit, needs=OUTCOME)
+    return fx.derived(name, sql, window=days(window), description=description, unit=unit, needs=OUTCOME)
 
 
-def seconds_since(name: str, condition: str, *, says: str) -> Feature:
+def seconds_since(name: str, condition: str, *, description: str) -> Feature:
     """Declare the time since the job's last event that meets a condition, NULL if there is none within 28 days."""
     last = f"max(CASE WHEN {condition} THEN end_time END) OVER earlier"
     since = f"unix_timestamp(end_time) - unix_timestamp({last})"
-    return before(name, f"CASE WHEN {since} <= {MONTH * 86_400} THEN {since} END", says=says, unit="seconds")
+    return before(
+        name, f"CASE WHEN {since} <= {MONTH * 86_400} THEN {since} END", description=description, unit="seconds"
+    )
 
 
 class ReliabilityRunFeatures(EventFeatures):
@@ -38,81 +40,88 @@ class ReliabilityRunFeatures(EventFeatures):
     keep = "failed = 1"
     table = TableSpec(
         name="reliability_run_features",
-        says="One row per failed run, at its end.",
+        description="One row per failed run, at its end.",
         keys=RUN,
         time="end_time",
         time_type="timestamp",
         needs=NEEDS,
         columns=(
-            fx.derived("duration_seconds", "seconds", says="duration of the failed run", unit="seconds"),
+            fx.derived("duration_seconds", "seconds", description="duration of the failed run", unit="seconds"),
             fx.derived(
-                "is_timeout", "CASE WHEN state = 'TIMED_OUT' THEN 1 ELSE 0 END", says="1 if it timed out", unit="0/1"
+                "is_timeout",
+                "CASE WHEN state = 'TIMED_OUT' THEN 1 ELSE 0 END",
+                description="1 if it timed out",
+                unit="0/1",
             ),
             fx.derived(
                 "is_retry",
                 "CASE WHEN trigger_type = 'RETRY' THEN 1 ELSE 0 END",
-                says="1 if it was a retry itself",
+                description="1 if it was a retry itself",
                 unit="0/1",
             ),
             fx.derived(
                 "is_infrastructure",
                 "CASE WHEN termination_code RLIKE 'CLUSTER|DRIVER|CLOUD|QUOTA|INTERNAL' THEN 1 "
                 "WHEN termination_code IS NOT NULL THEN 0 END",
-                says="1 if the termination code names the platform rather than the job's own code",
+                description="1 if the termination code names the platform rather than the job's own code",
                 unit="0/1",
                 needs=("fact_job_run_timeline.termination_code",),
             ),
-            fx.derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", says="hour on a circle, sine"),
-            fx.derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", says="hour on a circle, cosine"),
+            fx.derived("hour_sin", "sin(2 * pi() * hour(end_time) / 24)", description="hour on a circle, sine"),
+            fx.derived("hour_cos", "cos(2 * pi() * hour(end_time) / 24)", description="hour on a circle, cosine"),
             fx.derived(
                 "workspace_failures_1h",
                 "failures_nearby",
-                says="failed runs of the workspace in the hour before",
+                description="failed runs of the workspace in the hour before",
                 unit="runs",
             ),
             before(
                 "runs_before_1d",
                 fx.recent("count", "failed"),
                 window=1,
-                says="decided runs, last day",
+                description="decided runs, last day",
                 unit="runs",
             ),
-            before("runs_before_28d", fx.recent("count", "failed"), says="decided runs, last 28 days", unit="runs"),
+            before(
+                "runs_before_28d", fx.recent("count", "failed"), description="decided runs, last 28 days", unit="runs"
+            ),
             before(
                 "failures_before_1d",
                 fx.recent("sum", "failed"),
                 window=1,
-                says="failed runs, last day",
+                description="failed runs, last day",
                 unit="runs",
             ),
-            before("failures_before_28d", fx.recent("sum", "failed"), says="failed runs, last 28 days", unit="runs"),
+            before(
+                "failures_before_28d", fx.recent("sum", "failed"), description="failed runs, last 28 days", unit="runs"
+            ),
             fx.derived(
                 "failure_rate_before_28d",
                 "failures_before_28d / nullif(runs_before_28d, 0)",
-                says="share of decided runs that failed, last 28 days",
+                description="share of decided runs that failed, last 28 days",
                 unit="share",
             ),
             before(
                 "seconds_ratio",
                 f"seconds * {fx.recent('count', SUCCESSFUL)} / nullif({fx.recent('sum', SUCCESSFUL)}, 0)",
-                says="duration over the mean of successful runs, last 28 days",
+                description="duration over the mean of successful runs, last 28 days",
                 unit="ratio",
             ),
             seconds_since(
-                "seconds_since_run", "failed IS NOT NULL", says="time since the job's last decided run ended"
+                "seconds_since_run", "failed IS NOT NULL", description="time since the job's last decided run ended"
             ),
-            seconds_since("seconds_since_success", "failed = 0", says="time since the job last succeeded"),
-            seconds_since("seconds_since_failure", "failed = 1", says="time since the job failed before"),
+            seconds_since("seconds_since_success", "failed = 0", description="time since the job last succeeded"),
+            seconds_since("seconds_since_failure", "failed = 1", description="time since the job failed before"),
             before(
                 "retries_before_28d",
                 fx.recent("count", "retry_succeeded"),
-                says="runs after a failure, 28 days",
+                description="runs after a failure, 28 days",
                 unit="runs",
             ),
             before(
                 "retry_success_share_28d",
                 f"({fx.recent('sum', 'retry_succeeded')} + 1) / ({fx.recent('count', 'retry_succeeded')} + 2)",
-                says="share of runs after a failure that succeeded, last 28 days, add-one smoothed",
+                description="share of runs after a failure that succeeded, last 28 days, add-one smoothed",
                 unit="share",
             ),
         ),

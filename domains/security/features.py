@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.security.audit import MEMORY, REVIEW, USER, audited, changes_of_rights, grant_days, last_seen, named
-from domains.security.words import MONTH, QUARTER, amount, count, days_with, excess, over_peers, surprise
+from domains.security.user_formulas import MONTH, QUARTER, amount, count, days_with, excess, over_peers, surprise
 from framework import DailyFeatures, TableSpec
 from framework import formulas as fx
 
@@ -24,22 +24,26 @@ SETTLED_DAYS = 7
 PRIOR_WEIGHT, PRIOR = 5, 0.1
 
 DAY = (
-    count("events", "count(action)", says="audited events"),
-    *amount("failures", "sum(failed)", says="failed actions", unit="events", needs=FAILED),
-    *amount("sensitive", "sum(sensitive)", says="sensitive actions", unit="events", needs=SENSITIVE),
-    count("off_hours", "sum(off_hours)", says="events outside of local working hours"),
-    *amount("networks", "nullif(size(collect_set(network)), 0)", says="networks", unit="networks", needs=ADDRESS),
-    count("exports", "sum(exported)", says="downloads and exports"),
-    count("admin_actions", "sum(admin)", says="changes of the platform that are no grants"),
+    count("events", "count(action)", description="audited events"),
+    *amount("failures", "sum(failed)", description="failed actions", unit="events", needs=FAILED),
+    *amount("sensitive", "sum(sensitive)", description="sensitive actions", unit="events", needs=SENSITIVE),
+    count("off_hours", "sum(off_hours)", description="events outside of local working hours"),
+    *amount(
+        "networks", "nullif(size(collect_set(network)), 0)", description="networks", unit="networks", needs=ADDRESS
+    ),
+    count("exports", "sum(exported)", description="downloads and exports"),
+    count("admin_actions", "sum(admin)", description="changes of the platform that are no grants"),
     fx.daily(
         "unknown_networks",
         "size(collect_set(CASE WHEN new_network = 1 THEN network END))",
-        says="networks not seen before",
+        description="networks not seen before",
         hidden=True,
         needs=ADDRESS,
     ),
     *(
-        fx.daily(f"unknown_{name}", sql, says=f"{name} from networks not seen before", hidden=True, needs=ADDRESS)
+        fx.daily(
+            f"unknown_{name}", sql, description=f"{name} from networks not seen before", hidden=True, needs=ADDRESS
+        )
         for name, sql in (
             ("failures", "sum(failed * new_network)"),
             ("sensitive", "sum(sensitive * new_network)"),
@@ -49,26 +53,26 @@ DAY = (
 )
 
 VOLUME = (
-    *amount("statements", "sum(statement)", says="SQL statements", unit="statements", needs=(READER,)),
+    *amount("statements", "sum(statement)", description="SQL statements", unit="statements", needs=(READER,)),
     *amount(
         "read_bytes",
         "sum(read_bytes)",
-        says="bytes read by SQL",
+        description="bytes read by SQL",
         unit="bytes",
         needs=(READER, "fact_query_history.read_bytes"),
     ),
     *amount(
         "produced_rows",
         "sum(produced_rows)",
-        says="rows returned by SQL",
+        description="rows returned by SQL",
         unit="rows",
         needs=(READER, "fact_query_history.produced_rows"),
     ),
-    *amount("tables", "nullif(size(collect_set(source)), 0)", says="tables read", unit="tables", needs=LINEAGE),
+    *amount("tables", "nullif(size(collect_set(source)), 0)", description="tables read", unit="tables", needs=LINEAGE),
     fx.daily(
         "unknown_tables",
         "size(collect_set(CASE WHEN new_table = 1 THEN source END))",
-        says="tables not read before",
+        description="tables not read before",
         hidden=True,
         needs=LINEAGE,
     ),
@@ -79,7 +83,7 @@ KNOWN = (
         "days_known",
         "day_number - min(CASE WHEN events > 0 OR tables > 0 THEN day_number END) OVER trailing",
         window=QUARTER,
-        says="days since the first activity within 90 days",
+        description="days since the first activity within 90 days",
         unit="days",
     ),
     # Everything is new to a newcomer: only those who have been here for a while can surprise.
@@ -87,10 +91,10 @@ KNOWN = (
         fx.derived(
             f"new_{name}",
             f"CASE WHEN {guard} IS NOT NULL THEN IF(days_known >= {SETTLED_DAYS}, coalesce(unknown_{name}, 0), 0) END",
-            says=says,
+            description=description,
             unit=unit,
         )
-        for name, guard, says, unit in (
+        for name, guard, description, unit in (
             ("networks", "networks", "networks not seen within 90 days", "networks"),
             ("tables", "tables", "tables not read within 90 days", "tables"),
         )
@@ -99,10 +103,10 @@ KNOWN = (
         fx.derived(
             f"new_network_{name}",
             f"CASE WHEN networks IS NOT NULL THEN IF(days_known >= {SETTLED_DAYS}, coalesce(unknown_{name}, 0), 0) END",
-            says=f"{says} from networks not seen within 90 days",
+            description=f"{description} from networks not seen within 90 days",
             unit="events",
         )
-        for name, says in (
+        for name, description in (
             ("failures", "failed actions"),
             ("sensitive", "sensitive actions"),
             ("off_hours", "events outside of working hours"),
@@ -112,11 +116,11 @@ KNOWN = (
 
 OWN_PAST = "against the user's own 28 days before"
 STANDING_OUT = (
-    fx.zscore("events_z_28d", "events", window=MONTH, says=f"events {OWN_PAST}"),
-    fx.zscore("read_bytes_z_28d", "read_bytes", window=MONTH, says=f"bytes read {OWN_PAST}"),
+    fx.zscore("events_z_28d", "events", window=MONTH, description=f"events {OWN_PAST}"),
+    fx.zscore("read_bytes_z_28d", "read_bytes", window=MONTH, description=f"bytes read {OWN_PAST}"),
     *(
         column
-        for name, says in (
+        for name, description in (
             ("events", "events"),
             ("failures", "failed actions"),
             ("sensitive", "sensitive actions"),
@@ -129,11 +133,13 @@ STANDING_OUT = (
             ("tables", "tables read"),
             ("new_tables", "tables never read before"),
         )
-        for column in excess(f"{name}_excess", name, says=f"{says} {OWN_PAST}, log scale, 0 if not above")
+        for column in excess(f"{name}_excess", name, description=f"{description} {OWN_PAST}, log scale, 0 if not above")
     ),
     *(
-        over_peers(f"{name}_over_peers", name, says=f"{says} above the mean of the day's active users, log scale")
-        for name, says in (
+        over_peers(
+            f"{name}_over_peers", name, description=f"{description} above the mean of the day's active users, log scale"
+        )
+        for name, description in (
             ("failures", "failed actions"),
             ("exports", "exports"),
             ("read_bytes", "bytes read"),
@@ -141,7 +147,9 @@ STANDING_OUT = (
             ("new_tables", "tables never read before"),
         )
     ),
-    fx.derived("failure_share", "failures / nullif(events, 0)", says="share of events that failed", unit="share"),
+    fx.derived(
+        "failure_share", "failures / nullif(events, 0)", description="share of events that failed", unit="share"
+    ),
 )
 
 MIXED = "filter(array(action_surprise, client_surprise, object_surprise, hour_surprise), x -> x IS NOT NULL)"
@@ -150,40 +158,46 @@ MIX = (
         "active_past",
         "count(CASE WHEN events > 0 THEN 1 END) OVER earlier",
         window=MONTH,
-        says="active days of the 28 before",
+        description="active days of the 28 before",
         hidden=True,
     ),
-    *days_with("actions", "action", says="actions"),
-    *days_with("clients", "client", says="clients"),
-    *days_with("objects", "object", says="objects"),
-    *days_with("hours", "CAST(floor(hour) AS string)", says="local hours"),
-    surprise("action_surprise", "actions", says="how unusual the day's actions are for the user"),
-    surprise("client_surprise", "clients", says="how unusual the day's clients are for the user"),
-    surprise("object_surprise", "objects", says="how unusual the day's objects are for the user"),
-    surprise("hour_surprise", "hours", says="how unusual the day's hours are for the user"),
-    fx.daily("first_hour", "min(hour)", says="local hour of the day's first event", unit="hours", hidden=True),
+    *days_with("actions", "action", description="actions"),
+    *days_with("clients", "client", description="clients"),
+    *days_with("objects", "object", description="objects"),
+    *days_with("hours", "CAST(floor(hour) AS string)", description="local hours"),
+    surprise("action_surprise", "actions", description="how unusual the day's actions are for the user"),
+    surprise("client_surprise", "clients", description="how unusual the day's clients are for the user"),
+    surprise("object_surprise", "objects", description="how unusual the day's objects are for the user"),
+    surprise("hour_surprise", "hours", description="how unusual the day's hours are for the user"),
+    fx.daily("first_hour", "min(hour)", description="local hour of the day's first event", unit="hours", hidden=True),
     fx.derived(
         "first_hour_shift",
         "CASE WHEN count(first_hour) OVER earlier >= 3 THEN "
         "abs(first_hour - avg(first_hour) OVER earlier) / (0.5D + stddev_samp(first_hour) OVER earlier) END",
         window=MONTH,
-        says="how far the day's first event is from its usual hour",
+        description="how far the day's first event is from its usual hour",
         unit="spreads",
     ),
     fx.derived(
         "mix_surprise",
         f"aggregate({MIXED}, 0D, (s, x) -> s + x) / nullif(size({MIXED}), 0)",
-        says="how unusual the day's actions, clients, objects and hours are for the user, on average",
+        description="how unusual the day's actions, clients, objects and hours are for the user, on average",
         unit="log units",
     ),
 )
 
 RIGHTS = (
-    count("grants", "sum(given)", says="rights given", unit="grants", needs=PARAMS),
-    count("revokes", "sum(1 - given)", says="rights taken back", unit="changes", needs=PARAMS),
+    count("grants", "sum(given)", description="rights given", unit="grants", needs=PARAMS),
+    count("revokes", "sum(1 - given)", description="rights taken back", unit="changes", needs=PARAMS),
     *(
-        count(f"{name}_grants", f"sum(given * {flag})", says=f"rights given {says}", unit="grants", needs=PARAMS)
-        for name, flag, says in (
+        count(
+            f"{name}_grants",
+            f"sum(given * {flag})",
+            description=f"rights given {description}",
+            unit="grants",
+            needs=PARAMS,
+        )
+        for name, flag, description in (
             ("self", "to_self", "to oneself"),
             ("powerful", "powerful", "that let their holder do nearly everything"),
             ("outside", "outside", "to somebody of another domain"),
@@ -195,47 +209,57 @@ RIGHTS = (
     count(
         "grant_principals",
         "size(collect_set(CASE WHEN given = 1 THEN principal END))",
-        says="principals who were given rights",
+        description="principals who were given rights",
         unit="principals",
         needs=PARAMS,
     ),
     count(
         "grant_objects",
         "size(collect_set(CASE WHEN given = 1 THEN right_on END))",
-        says="objects on which rights were given",
+        description="objects on which rights were given",
         unit="objects",
         needs=PARAMS,
     ),
     fx.derived(
-        "grant_or_admin", "grants + revokes + admin_actions", says="changes of rights or platform", unit="events"
+        "grant_or_admin", "grants + revokes + admin_actions", description="changes of rights or platform", unit="events"
     ),
-    fx.total("grants_28d", "grants", window=MONTH, says="rights given, last 28 days", unit="grants"),
+    fx.total("grants_28d", "grants", window=MONTH, description="rights given, last 28 days", unit="grants"),
     fx.total(
-        "admin_actions_28d", "admin_actions", window=MONTH, says="changes of the platform, 28 days", unit="events"
+        "admin_actions_28d",
+        "admin_actions",
+        window=MONTH,
+        description="changes of the platform, 28 days",
+        unit="events",
     ),
-    fx.total("revokes_28d", "revokes", window=MONTH, says="rights taken back, last 28 days", unit="changes"),
+    fx.total("revokes_28d", "revokes", window=MONTH, description="rights taken back, last 28 days", unit="changes"),
     fx.derived(
         "days_since_grant",
         "day_number - max(CASE WHEN grants > 0 THEN day_number END) OVER earlier",
         window=QUARTER,
-        says="days since the user last gave a right, before today",
+        description="days since the user last gave a right, before today",
         unit="days",
     ),
-    fx.days_since("days_since_undone", "undone_days", window=QUARTER, says="days since a bad outcome became certain"),
-    count("undone_days", "sum(undone)", says="earlier grant days now known to have been undone", unit="days"),
-    count("judged_days", "count(undone)", says="earlier grant days whose outcome is now known", unit="days"),
-    fx.total("undone_days_90d", "undone_days", window=QUARTER, says="undone grant days, last 90 days", unit="days"),
-    fx.total("judged_days_90d", "judged_days", window=QUARTER, says="judged grant days, last 90 days", unit="days"),
+    fx.days_since(
+        "days_since_undone", "undone_days", window=QUARTER, description="days since a bad outcome became certain"
+    ),
+    count("undone_days", "sum(undone)", description="earlier grant days now known to have been undone", unit="days"),
+    count("judged_days", "count(undone)", description="earlier grant days whose outcome is now known", unit="days"),
+    fx.total(
+        "undone_days_90d", "undone_days", window=QUARTER, description="undone grant days, last 90 days", unit="days"
+    ),
+    fx.total(
+        "judged_days_90d", "judged_days", window=QUARTER, description="judged grant days, last 90 days", unit="days"
+    ),
     fx.derived(
         "undone_share_of_all",
         f"coalesce(sum(undone_days_90d) OVER peers / nullif(sum(judged_days_90d) OVER peers, 0), {PRIOR})",
-        says="share of everybody's grant days that were undone, last 90 days",
+        description="share of everybody's grant days that were undone, last 90 days",
         unit="share",
     ),
     fx.derived(
         "undone_rate_90d",
         f"(undone_days_90d + {PRIOR_WEIGHT} * undone_share_of_all) / (judged_days_90d + {PRIOR_WEIGHT})",
-        says="share of the user's grant days that were undone, last 90 days, shrunk to everybody's",
+        description="share of the user's grant days that were undone, last 90 days, shrunk to everybody's",
         unit="share",
     ),
 )
@@ -247,7 +271,7 @@ class SecurityFeatures(DailyFeatures):
     reach = max(MEMORY, 2 * REVIEW)
     table = TableSpec(
         name="security_features",
-        says="One row per user and day, from their first event until 28 silent days after their last.",
+        description="One row per user and day, from their first event until 28 silent days after their last.",
         keys=USER,
         time="event_date",
         needs=AUDIT,

@@ -52,13 +52,13 @@ class View:
         rows: Three-level name of the table whose rows it shows, with all their columns.
         among: Three-level name of the other table.
         on: Columns that both tables have.
-        says: Comment of the view, used on creation.
+        description: Comment of the view, used on creation.
     """
 
     rows: str
     among: str
     on: tuple[str, ...]
-    says: str = ""
+    description: str = ""
 
 
 class TrainingSet(Protocol):

@@ -25,6 +25,17 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Skip:
+    """Why there is nothing to do; it stands in the place of what would be worked on.
+
+    Args:
+        reason: One sentence for the operator: which input is missing, or too little of it.
+    """
+
+    reason: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class UnitResult:
     """One unit of work: a feature table built, a model trained, a model's day scored.

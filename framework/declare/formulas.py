@@ -22,7 +22,7 @@ def daily(
     name: str,
     sql: str,
     *,
-    says: str,
+    description: str,
     unit: str = "",
     empty: float | None = None,
     needs: tuple[str, ...] = (),
@@ -34,7 +34,7 @@ def daily(
     Args:
         name: Column name.
         sql: Spark SQL aggregate over the event columns.
-        says: Meaning.
+        description: Meaning.
         unit: Unit.
         empty: Value on a day without events; counts use 0, means and rates ``None``.
         needs: Gold columns that the value rests on.
@@ -45,65 +45,77 @@ def daily(
         The declaration.
     """
     return Feature(
-        name=name, sql=sql, says=says, unit=unit, stage="day", empty=empty, needs=needs, hidden=hidden, type=type
+        name=name,
+        sql=sql,
+        description=description,
+        unit=unit,
+        stage="day",
+        empty=empty,
+        needs=needs,
+        hidden=hidden,
+        type=type,
     )
 
 
 def counted(
-    name: str, sql: str, *, says: str, unit: str = "", needs: tuple[str, ...] = (), hidden: bool = False
+    name: str, sql: str, *, description: str, unit: str = "", needs: tuple[str, ...] = (), hidden: bool = False
 ) -> Feature:
     """Declare a sum or count of one day's events that is 0 where there is none, and on a silent day."""
-    return daily(name, f"coalesce({sql}, 0)", empty=0, says=says, unit=unit, needs=needs, hidden=hidden)
+    return daily(name, f"coalesce({sql}, 0)", empty=0, description=description, unit=unit, needs=needs, hidden=hidden)
 
 
-def total(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
+def total(name: str, of: str, *, window: timedelta, description: str, unit: str = "") -> Feature:
     """Declare the sum of a daily column over trailing days."""
-    return _over(name, f"sum({of}) OVER trailing", window, says, unit)
+    return _over(name, f"sum({of}) OVER trailing", window, description, unit)
 
 
-def mean(name: str, of: str, *, window: timedelta, says: str, unit: str = "") -> Feature:
+def mean(name: str, of: str, *, window: timedelta, description: str, unit: str = "") -> Feature:
     """Declare the mean of a daily column over trailing days; NULL days do not count."""
-    return _over(name, f"avg({of}) OVER trailing", window, says, unit)
+    return _over(name, f"avg({of}) OVER trailing", window, description, unit)
 
 
-def rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
+def rate(name: str, part: str, whole: str, *, window: timedelta, description: str, unit: str = "share") -> Feature:
     """Declare a ratio of two trailing sums; NULL where the whole is 0."""
-    return _over(name, f"sum({part}) OVER trailing / nullif(sum({whole}) OVER trailing, 0)", window, says, unit)
+    return _over(name, f"sum({part}) OVER trailing / nullif(sum({whole}) OVER trailing, 0)", window, description, unit)
 
 
-def smoothed_rate(name: str, part: str, whole: str, *, window: timedelta, says: str, unit: str = "share") -> Feature:
+def smoothed_rate(
+    name: str, part: str, whole: str, *, window: timedelta, description: str, unit: str = "share"
+) -> Feature:
     """Declare an add-one smoothed ratio of two trailing sums; 0.5 where nothing was seen."""
-    return _over(name, f"(sum({part}) OVER trailing + 1) / (sum({whole}) OVER trailing + 2)", window, says, unit)
+    return _over(name, f"(sum({part}) OVER trailing + 1) / (sum({whole}) OVER trailing + 2)", window, description, unit)
 
 
 def values(name: str, sql: str, *, needs: tuple[str, ...] = ()) -> Feature:
     """Declare a hidden daily array of event values, the raw material of quantiles."""
-    return daily(name, f"collect_list({sql})", says="values of the day", needs=needs, hidden=True, type="array<double>")
+    return daily(
+        name, f"collect_list({sql})", description="values of the day", needs=needs, hidden=True, type="array<double>"
+    )
 
 
 def sorted_values(name: str, of: str, *, window: timedelta) -> Feature:
     """Declare a hidden array of all values in trailing days, in ascending order; sorted once for all quantiles."""
     sql = f"sort_array(flatten(collect_list({of}) OVER trailing))"
-    return derived(name, sql, window=window, says="values of the window", hidden=True, type="array<double>")
+    return derived(name, sql, window=window, description="values of the window", hidden=True, type="array<double>")
 
 
-def quantile(name: str, q: float, of: str, *, says: str, unit: str = "") -> Feature:
+def quantile(name: str, q: float, of: str, *, description: str, unit: str = "") -> Feature:
     """Declare the nearest-rank quantile of a sorted array.
 
     Args:
         name: Column name.
         q: The quantile, in (0, 1].
         of: A hidden column of sorted values (see :func:`sorted_values`).
-        says: Meaning.
+        description: Meaning.
         unit: Unit.
 
     Returns:
         The declaration; NULL where there is no value.
     """
-    return derived(name, nearest_rank(of, q), says=says, unit=unit)
+    return derived(name, nearest_rank(of, q), description=description, unit=unit)
 
 
-def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
+def zscore(name: str, of: str, *, window: timedelta, description: str) -> Feature:
     """Declare today's value against mean and deviation of the days before it.
 
     NULL where fewer than three past days have a value, or they do not vary.
@@ -112,18 +124,20 @@ def zscore(name: str, of: str, *, window: timedelta, says: str) -> Feature:
         f"CASE WHEN count({of}) OVER earlier >= 3 THEN "
         f"({of} - avg({of}) OVER earlier) / nullif(stddev_samp({of}) OVER earlier, 0) END"
     )
-    return _over(name, sql, window, says, "standard deviations")
+    return _over(name, sql, window, description, "standard deviations")
 
 
-def days_since(name: str, flag: str, *, window: timedelta, says: str) -> Feature:
+def days_since(name: str, flag: str, *, window: timedelta, description: str) -> Feature:
     """Declare the days since a daily column was last above 0; NULL if not within the window."""
     last = f"max(CASE WHEN {flag} > 0 THEN day_number END) OVER trailing"
-    return _over(name, f"day_number - {last}", window, says, "days")
+    return _over(name, f"day_number - {last}", window, description, "days")
 
 
-def lagged(name: str, of: str, *, by: timedelta, says: str, unit: str = "", hidden: bool = False) -> Feature:
+def lagged(name: str, of: str, *, by: timedelta, description: str, unit: str = "", hidden: bool = False) -> Feature:
     """Declare a column's value exactly some days ago; NULL if the entity had no row then."""
-    return Feature(name=name, sql=f"max({of}) OVER that_day", says=says, unit=unit, window=by.days, hidden=hidden)
+    return Feature(
+        name=name, sql=f"max({of}) OVER that_day", description=description, unit=unit, window=by.days, hidden=hidden
+    )
 
 
 def recent(sql: str, of: str) -> str:
@@ -143,7 +157,7 @@ def derived(
     name: str,
     sql: str,
     *,
-    says: str,
+    description: str,
     unit: str = "",
     window: timedelta = timedelta(0),
     needs: tuple[str, ...] = (),
@@ -151,12 +165,21 @@ def derived(
     type: str = "double",  # noqa: A002 - the word a table declaration uses
 ) -> Feature:
     """Declare a column computed from other columns and windows over them."""
-    return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days, needs=needs, hidden=hidden, type=type)
+    return Feature(
+        name=name,
+        sql=sql,
+        description=description,
+        unit=unit,
+        window=window.days,
+        needs=needs,
+        hidden=hidden,
+        type=type,
+    )
 
 
-def of_date(name: str, sql: str, *, says: str, unit: str = "") -> Feature:
+def of_date(name: str, sql: str, *, description: str, unit: str = "") -> Feature:
     """Declare a column that the row's date alone gives."""
-    return Feature(name=name, sql=sql, says=says, unit=unit, calendar=True)
+    return Feature(name=name, sql=sql, description=description, unit=unit, calendar=True)
 
 
 def calendar(time: str) -> tuple[Feature, ...]:
@@ -164,9 +187,9 @@ def calendar(time: str) -> tuple[Feature, ...]:
     angle = f"2 * pi() * weekday({time}) / 7"
     weekend = f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END"
     return (
-        of_date("weekday_sin", f"sin({angle})", says="weekday on a circle, sine (Monday = 0)"),
-        of_date("weekday_cos", f"cos({angle})", says="weekday on a circle, cosine (Monday = 1)"),
-        of_date("is_weekend", weekend, says="1 on Saturday and Sunday", unit="0/1"),
+        of_date("weekday_sin", f"sin({angle})", description="weekday on a circle, sine (Monday = 0)"),
+        of_date("weekday_cos", f"cos({angle})", description="weekday on a circle, cosine (Monday = 1)"),
+        of_date("is_weekend", weekend, description="1 on Saturday and Sunday", unit="0/1"),
     )
 
 
@@ -180,5 +203,5 @@ def last_of(array: str, number: int) -> str:
     return f"slice({array}, greatest(size({array}) - {number - 1}, 1), {number})"
 
 
-def _over(name: str, sql: str, window: timedelta, says: str, unit: str) -> Feature:
-    return Feature(name=name, sql=sql, says=says, unit=unit, window=window.days)
+def _over(name: str, sql: str, window: timedelta, description: str, unit: str) -> Feature:
+    return Feature(name=name, sql=sql, description=description, unit=unit, window=window.days)

@@ -13,14 +13,14 @@ class GoldColumn:
     Args:
         name: Our name.
         type: Spark SQL type.
-        says: Meaning.
+        description: Meaning.
         gold_name: The column's name in the gold layer, if it differs.
         values: The closed set of values, if there is one; others are counted, not dropped.
     """
 
     name: str
     type: str
-    says: str = ""
+    description: str = ""
     gold_name: str = ""
     values: tuple[str, ...] = ()
 
@@ -31,7 +31,7 @@ class GoldTable:
 
     Args:
         name: Table name.
-        says: What one row is.
+        description: What one row is.
         columns: Declared columns; others are ignored.
         grain: Columns that identify a row; empty where the table promises none.
         known_at: SQL for the time at which a row became known.
@@ -42,7 +42,7 @@ class GoldTable:
     """
 
     name: str
-    says: str
+    description: str
     columns: tuple[GoldColumn, ...]
     known_at: str
     grain: tuple[str, ...] = ()

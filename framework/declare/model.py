@@ -93,7 +93,7 @@ class ModelSpec:
         use_case: Stem of the prediction table ``{use_case}_predictions``; the name by default.
         question: The question in one sentence.
         action: What the operator does with the answer.
-        label_says: What the label is, in one sentence (for anomalies: how it is judged).
+        label_description: What the label is, in one sentence (for anomalies: how it is judged).
         unit: Unit of prediction, for example ``workspace-job-day``.
         lookups: Feature lookups; the first one's table fixes keys and time of the model.
         horizon: How far into the future the label looks.
@@ -122,7 +122,7 @@ class ModelSpec:
     name: str
     question: str
     action: str
-    label_says: str
+    label_description: str
     unit: str
     lookups: tuple[Lookup, ...]
     horizon: timedelta
@@ -155,7 +155,7 @@ class ModelSpec:
             if not NAME.match(name):
                 raise SpecError(what=f"'{name}' is not snake_case", where=self.name, fix="rename it")
 
-    def alarming(self, task: Task) -> tuple[str, ...]:
+    def alert_condition(self, task: Task) -> tuple[str, ...]:
         """Return the answers that raise an alert; none where the declaration and the task name none.
 
         Raises:

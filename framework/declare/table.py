@@ -25,7 +25,7 @@ class Feature:
         name: Column name, snake_case.
         sql: Spark SQL. On stage ``day`` an aggregate over the day's events; on stage ``row`` an expression over other
             columns, with the windows of :mod:`framework.declare.formulas`.
-        says: The meaning, one sentence; becomes the column comment.
+        description: The meaning, one sentence; becomes the column comment.
         unit: Unit of the values, for example ``seconds`` or ``share``.
         window: Trailing days that the formula looks at; 0 for none.
         stage: ``day`` (aggregate of events) or ``row`` (computed from other columns).
@@ -38,7 +38,7 @@ class Feature:
 
     name: str
     sql: str
-    says: str
+    description: str
     unit: str = ""
     window: int = 0
     stage: Literal["day", "row"] = "row"
@@ -61,7 +61,7 @@ class TableSpec:
 
     Args:
         name: Table name without catalog and schema.
-        says: What one row is.
+        description: What one row is.
         keys: Natural key columns, all STRING, NOT NULL.
         time: The time key (last part of the primary key).
         time_type: ``date`` for a day grain, ``timestamp`` for events.
@@ -70,7 +70,7 @@ class TableSpec:
     """
 
     name: str
-    says: str
+    description: str
     keys: tuple[str, ...]
     time: str
     columns: tuple[Feature, ...]

@@ -116,7 +116,7 @@ class FeatureBuilder(ABC):
                 primary_keys=list(self.table.primary_key),
                 timeseries_column=self.table.time,
                 schema=arrow_schema(self.table),
-                description=self.table.says,
+                description=self.table.description,
             )
         else:
             frame = _with_retired(frame, stored, self.table)
@@ -254,7 +254,7 @@ def arrow_schema(table: TableSpec) -> pa.Schema:
     fields = [pa.field(k, pa.string(), nullable=False, metadata={"comment": "natural key"}) for k in table.keys]
     fields.append(pa.field(table.time, kinds[table.time_type], nullable=False, metadata={"comment": "time key"}))
     for column in table.features:
-        comment = f"{column.says} [{column.unit}]" if column.unit else column.says
+        comment = f"{column.description} [{column.unit}]" if column.unit else column.description
         comment += FROM_GOLD + (", ".join(table.inputs_of(column.name)) or NOTHING)
         metadata = {"comment": comment, "formula": table.formula_hash(column.name)}
         fields.append(pa.field(column.name, kinds[column.type], metadata=metadata))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from framework.base.errors import GoldError
 from framework.declare.labels import KNOWN_AT
-from framework.gold.validation import conform
+from framework.gold.validation import validate
 from framework.gold.view import GoldReader, GoldSource
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str
     for table in tables:
         raw = None if table.history else reader.read(table)
         if raw is not None:
-            newest.append(conform(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
+            newest.append(validate(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
     known: list[date] = [day for day in newest if day is not None]
     if not known:
         raise GoldError(what="no fact table has a row, so there is no newest day", where=where, fix="give --as-of DATE")

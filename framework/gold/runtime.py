@@ -13,7 +13,7 @@ from framework.core.services import Services
 from framework.declare.gold import Days
 from framework.gold.catalog import is_schema
 from framework.gold.quarantine import Profiler
-from framework.gold.snapshots import SAYS, WithSnapshots
+from framework.gold.snapshots import DESCRIPTIONS, WithSnapshots
 from framework.gold.view import GoldReader, GoldView
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Runtime(Services):
         if kind not in sources:
             raise ConfigError(what=f"no gold source '{name}'", where="--gold", fix=nearest(name, sources))
         source = sources[kind].item
-        own = {table: self.feature_table(table) for table in SAYS}
+        own = {table: self.feature_table(table) for table in DESCRIPTIONS}
         return WithSnapshots(source.open(self, name), self.tables, own), source.incomplete_days
 
     @cached_property

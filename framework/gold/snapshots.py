@@ -28,7 +28,7 @@ KEYS = ("snapshot_date", "table_catalog", "table_schema", "table_name")
 _GRAIN = {TABLES: KEYS, COLUMNS: (*KEYS, "column_name")}
 _NOT_OURS = ("system", "samples", "__databricks_internal")
 """Catalogs of the platform itself."""
-SAYS = {
+DESCRIPTIONS = {
     TABLES: "One table at the end of a day, as the monitor saw it.",
     COLUMNS: "One column of one table at the end of a day, as the monitor saw it.",
 }
@@ -55,7 +55,7 @@ def take_snapshot(runtime: Services, day: date, schemas: Sequence[str]) -> dict[
     for catalog in (name for name in schemas if "." not in name):
         for name, frame in catalog_picture(runtime.spark, day, catalog, besides=listed).items():
             own = runtime.feature_table(name)
-            written[name] += runtime.tables.merge(own, frame, keys=_GRAIN[name], description=SAYS[name])
+            written[name] += runtime.tables.merge(own, frame, keys=_GRAIN[name], description=DESCRIPTIONS[name])
     return dict(written)
 
 
@@ -112,7 +112,7 @@ def _look_at(runtime: Services, day: date, schemas: Sequence[str]) -> dict[str, 
             columns += [key | column for column in _columns(runtime.tables.schema(f"{schema}.{table}"))]
     return {
         name: runtime.tables.merge(
-            runtime.feature_table(name), _arrow(rows, name), keys=_GRAIN[name], description=SAYS[name]
+            runtime.feature_table(name), _arrow(rows, name), keys=_GRAIN[name], description=DESCRIPTIONS[name]
         )
         for name, rows in ((TABLES, tables), (COLUMNS, columns))
         if rows

@@ -17,7 +17,7 @@ UNREADABLE = "_unreadable"
 WHOLE = ("INT", "BIGINT")
 
 
-def conform(raw: DataFrame, table: GoldTable) -> DataFrame:
+def validate(raw: DataFrame, table: GoldTable) -> DataFrame:
     """Select and cast the declared columns; a column that is absent becomes NULL.
 
     Args:

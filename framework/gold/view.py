@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import GoldError, MissingInputError, nearest
 from framework.declare.gold import Days, GoldTable
-from framework.gold.validation import REASON, conform, cut, flag
+from framework.gold.validation import REASON, cut, flag, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -170,5 +170,5 @@ class GoldView:
         if name not in self._cache:
             table = self.declared(name)
             raw = self._reader.read(table)
-            self._cache[name] = None if raw is None else flag(cut(conform(raw, table), table, self.days), table)
+            self._cache[name] = None if raw is None else flag(cut(validate(raw, table), table, self.days), table)
         return self._cache[name]

@@ -50,7 +50,7 @@ def card(plugins: Registry, name: str) -> str:
     facts = {
         "Question": spec.question,
         "Unit": spec.unit,
-        "Label": spec.label_says,
+        "Label": spec.label_description,
         "Horizon": _span(spec),
         "Type and algorithm": f"{offer.item.task}, {algorithm_of(offer.item().estimator())}",
         "Baseline to beat": _baseline(plugins, spec),
@@ -68,13 +68,13 @@ def card(plugins: Registry, name: str) -> str:
         lines += [
             f"## Features from `{table.name}`",
             "",
-            f"Primary key {key}. {table.says}",
+            f"Primary key {key}. {table.description}",
             "",
             "| feature | meaning | unit |",
             "|---|---|---|",
         ]
         chosen = [c for c in table.features if not lookup.columns or c.name in lookup.columns]
-        lines += [f"| `{c.name}` | {c.says} | {c.unit} |" for c in chosen] + [""]
+        lines += [f"| `{c.name}` | {c.description} | {c.unit} |" for c in chosen] + [""]
     return "\n".join(lines)
 
 
@@ -87,7 +87,7 @@ def _baseline(plugins: Registry, spec: ModelSpec) -> str:
     if not isinstance(spec.baseline, FromFeature):
         return f"training prior of {', '.join(spec.baseline.by)}, shrunk to the global prior"
     declared = {c.name: c for lookup in spec.lookups for c in plugins.table(lookup.table).features}
-    return "; ".join(f"`{c}`: {declared[c].says}" for c in spec.baseline.columns)
+    return "; ".join(f"`{c}`: {declared[c].description}" for c in spec.baseline.columns)
 
 
 def catalog(plugins: Registry, models: Iterable[str], figures: Mapping[str, Any]) -> str:
@@ -125,7 +125,7 @@ def _entry(plugins: Registry, name: str, figures: Mapping[str, Any]) -> list[str
     facts = {
         "question": spec.question,
         "unit": spec.unit,
-        "label": spec.label_says,
+        "label": spec.label_description,
         "horizon": _span(spec),
         "type and algorithm": f"{trainer.task}, {algorithm_of(trainer().estimator())}",
         "features": "; ".join(f"{len(columns)} of `{table}`" for table, columns in chosen.items()),

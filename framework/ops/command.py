@@ -47,10 +47,10 @@ def run_stages(stages: Sequence[str], options: Mapping[str, Any], arguments: Seq
     logging.configure(console=sys.stderr.isatty())
     runtime = launch(settings, _name_broken)
     results = _with_progress(runtime, stages, options)
-    from framework.run.summary import closing_table, time_table
+    from framework.run.summary import summary_table, time_table
 
     out = Console(width=None if sys.stdout.isatty() else 200)
-    out.print(closing_table(results, runtime.plugins, runtime.as_of))
+    out.print(summary_table(results, runtime.plugins, runtime.as_of))
     out.print(time_table(results, time.perf_counter() - began))
     failures = [r for r in results if r.status == "failed"]
     try:

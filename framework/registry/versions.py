@@ -138,7 +138,7 @@ class ModelRegistry:
     def describe(self, spec: ModelSpec) -> None:
         """Store what a model asks, learns and is good for as the description of the registered model."""
         name = self.full_name(spec.name)
-        text = f"{spec.question} Label: {spec.label_says}. What to do: {spec.action}."
+        text = f"{spec.question} Label: {spec.label_description}. What to do: {spec.action}."
         if self.client.get_registered_model(name).description != text:
             self.client.update_registered_model(name, description=text)
 

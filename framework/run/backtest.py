@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from framework.gold.runtime import Runtime
     from framework.training.evaluate import Evaluation
-    from framework.training.rolling import Walk
+    from framework.training.rolling import RollingEvaluation
 
 
 def run_backtest(options: Mapping[str, Any], model: str, first: date, last: date, every: int) -> int:
@@ -42,12 +42,12 @@ def run_backtest(options: Mapping[str, Any], model: str, first: date, last: date
     settings = load_settings({k: v for k, v in options.items() if k != "config"}, options.get("config"))
     plugins = discover(strict=settings.strict)
     plugins.select_models((), (model,))
-    walked = backtest(open_runtime(settings, plugins), model, first, last, every)
-    Console(width=None if sys.stdout.isatty() else 200).print(to_table(walked, model))
-    return 0 if walked.evaluation else 1
+    rolling_result = backtest(open_runtime(settings, plugins), model, first, last, every)
+    Console(width=None if sys.stdout.isatty() else 200).print(to_table(rolling_result, model))
+    return 0 if rolling_result.evaluation else 1
 
 
-def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) -> Walk:
+def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) -> RollingEvaluation:
     """Fit a model at each origin and judge it until the next; nothing is registered.
 
     Args:
@@ -63,6 +63,7 @@ def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) 
     Raises:
         ConfigError: If the range is empty, or there is nothing to train on.
     """
+    from framework.core.results import Skip
     from framework.declare.model import short_hash
     from framework.tables.declared import BACKTESTS
     from framework.training import rolling
@@ -72,30 +73,30 @@ def backtest(runtime: Runtime, model: str, first: date, last: date, every: int) 
         raise ConfigError(what=f"{first} is after {last}", where="--from, --to", fix="give the earlier day first")
     trainer = runtime.plugins.trainers[model].item()
     data = trainer.prepare(runtime, runtime.as_of)
-    if isinstance(data, str):
-        raise ConfigError(what=data, where=model, fix="build features of more days first")
+    if isinstance(data, Skip):
+        raise ConfigError(what=data.reason, where=model, fix="build features of more days first")
     calibrate = trainer.spec.calibrate if trainer.calibrates else timedelta(0)
     found = list(rolling.every(first, last, timedelta(days=every), calibrate, until=data.split.test_end))
-    walked = rolling.backtest(trainer, data, found, runtime)
+    rolling_result = rolling.backtest(trainer, data, found, runtime)
     identity = short_hash(["backtest", fingerprint(trainer, runtime, runtime.as_of), str(every)])
-    BACKTESTS.merge(runtime, rolling.rows_of(walked, model, identity, runtime.as_of, None))
-    return walked
+    BACKTESTS.merge(runtime, rolling.rows_of(rolling_result, model, identity, runtime.as_of, None))
+    return rolling_result
 
 
-def to_table(walked: Walk, model: str) -> Table:
+def to_table(rolling_result: RollingEvaluation, model: str) -> Table:
     """Return the folds as a table, with all days together in the last row."""
     table = Table("origin", "judged until", "rows fitted", "rows judged", "metric against baseline", "skill (90 %)")
     table.title = f"Backtest of {model}"
-    for fold in walked.folds:
+    for fold in rolling_result.folds:
         rows = len(fold.judged.truth) if fold.judged else 0
         split = fold.split
         table.add_row(
             str(split.calibrate_end), str(split.test_end), f"{len(split.train):,}", f"{rows:,}",
-            *(_shown(fold.evaluation) if fold.evaluation else (fold.says, "")),
+            *(_shown(fold.evaluation) if fold.evaluation else (fold.description, "")),
         )  # fmt: skip
-    if walked.evaluation:
+    if rolling_result.evaluation:
         table.add_section()
-        table.add_row("all", "", "", f"{walked.evaluation.rows:,}", *_shown(walked.evaluation))
+        table.add_row("all", "", "", f"{rolling_result.evaluation.rows:,}", *_shown(rolling_result.evaluation))
     return table
 
 

@@ -19,7 +19,7 @@ COLOURS = {Status.DONE: "green", Status.FALLBACK: "yellow", Status.SKIPPED: "yel
 ORDER = (Status.FAILED, Status.SKIPPED, Status.FALLBACK, Status.DONE)
 
 
-def closing_table(results: Sequence[UnitResult], plugins: Registry, as_of: date) -> Table:
+def summary_table(results: Sequence[UnitResult], plugins: Registry, as_of: date) -> Table:
     """Return one row per feature table and per model, its stages folded into one.
 
     Args:

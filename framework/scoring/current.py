@@ -24,11 +24,11 @@ def latest_view(runtime: Runtime, use_case: str) -> View:
         rows=runtime.feature_table(f"{use_case}_predictions"),
         among=runtime.feature_table(SERVING.name),
         on=("model_name", "as_of_date", "model_version"),
-        says="Of each day, the predictions of the version that answered last: the rows to act on.",
+        description="Of each day, the predictions of the version that answered last: the rows to act on.",
     )
 
 
-def keep_latest(runtime: Runtime, use_case: str) -> None:
+def keep_current(runtime: Runtime, use_case: str) -> None:
     """Keep the view of the latest predictions in line with its table, where the platform has views."""
     view = latest_view(runtime, use_case)
     runtime.tables.keep_view(f"{view.rows}_latest", view)

@@ -13,7 +13,7 @@ from framework.base.errors import LabelError, ScoringError
 from framework.core.results import Status, UnitResult
 from framework.declare.model import ModelSpec, TableSpec, Task
 from framework.declare.subclass_checks import check_subclass
-from framework.scoring.current import keep_latest
+from framework.scoring.current import keep_current
 from framework.stores.frames import count, finish, share_out, stamp
 from framework.tables.declared import SERVING
 
@@ -93,7 +93,7 @@ class BatchScorer(ABC):
             description=f"{trainer.spec.question} One row per {trainer.spec.unit} and version.",
         )
         _note_served(runtime, self.model, served, as_of)
-        keep_latest(runtime, trainer.spec.use_case)
+        keep_current(runtime, trainer.spec.use_case)
         total = count(rows)
         return UnitResult(
             stage="score",

@@ -14,7 +14,7 @@ _DAY = ("as_of_date", "date", "day that the row is about")
 
 OUTCOMES = MonitorTable(
     name="model_outcomes",
-    says="What became of a past prediction, one row per prediction and label (or class).",
+    description="What became of a past prediction, one row per prediction and label (or class).",
     keys=("model_name", "entity", "label_name", "as_of_date", "model_version"),
     columns=(
         *_MODEL,
@@ -36,7 +36,8 @@ OUTCOMES = MonitorTable(
 
 PERFORMANCE = MonitorTable(
     name="model_performance",
-    says="How a version did on the predictions whose outcome was known at the end of a day, over a trailing window.",
+    description="How a version did on the predictions whose outcome was known at the end of a day, "
+    "over a trailing window.",
     keys=("model_name", "model_version", "as_of_date"),
     columns=(
         *_MODEL,
@@ -63,7 +64,8 @@ PERFORMANCE = MonitorTable(
 
 DRIFT = MonitorTable(
     name="model_drift",
-    says="How far a feature, the predictions, the labels or the anomaly rate lie from what the version was trained on.",
+    description="How far a feature, the predictions, the labels or the anomaly rate lie from what "
+    "the version was trained on.",
     keys=("model_name", "model_version", "as_of_date", "kind", "name"),
     columns=(
         *_MODEL,
@@ -87,7 +89,7 @@ DRIFT = MonitorTable(
 
 REQUESTS = MonitorTable(
     name="retrain_requests",
-    says="A reason to train a model again, from the day on which it was found until a training takes it.",
+    description="A reason to train a model again, from the day on which it was found until a training takes it.",
     keys=("model_name", "model_version", "reason", "requested_on"),
     columns=(
         *_MODEL,
@@ -104,7 +106,7 @@ REQUESTS = MonitorTable(
 
 ALERTS = MonitorTable(
     name="alerts",
-    says="Something that a person should look at, one row per finding, however many days it lasts.",
+    description="Something that a person should look at, one row per finding, however many days it lasts.",
     keys=("alert_id",),
     columns=(
         ("alert_id", "string", "hash of what the alert is about"),
@@ -131,7 +133,7 @@ ALERTS = MonitorTable(
 
 SERVING = MonitorTable(
     name="model_serving",
-    says="Which version answered for a day last: its rows are the ones to act on.",
+    description="Which version answered for a day last: its rows are the ones to act on.",
     keys=("model_name", "as_of_date"),
     columns=(
         *_MODEL,
@@ -144,7 +146,7 @@ SERVING = MonitorTable(
 
 DECISIONS = MonitorTable(
     name="model_decisions",
-    says="Which version was given or refused an alias, by whom, and on which figures.",
+    description="Which version was given or refused an alias, by whom, and on which figures.",
     keys=("model_name", "model_version", "as_of_date", "decided_by", "decision"),
     columns=(
         *_MODEL,
@@ -173,7 +175,7 @@ DECISIONS = MonitorTable(
 
 BACKTESTS = MonitorTable(
     name="model_backtests",
-    says="One rolling origin: a fit that knew the days up to it, judged on the days after it.",
+    description="One rolling origin: a fit that knew the days up to it, judged on the days after it.",
     keys=("model_name", "fingerprint", "origin"),
     columns=(
         ("model_name", "string", "model"),
@@ -197,7 +199,7 @@ BACKTESTS = MonitorTable(
 
 DELIVERIES = MonitorTable(
     name="alert_deliveries",
-    says="What became of an alert on its way to one sink.",
+    description="What became of an alert on its way to one sink.",
     keys=("alert_id", "sink"),
     columns=(
         ("alert_id", "string", "the alert"),

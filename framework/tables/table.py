@@ -20,14 +20,14 @@ class MonitorTable:
 
     Args:
         name: Table name without catalog and schema.
-        says: What one row is.
+        description: What one row is.
         keys: Primary key.
         columns: Name, type (``string double int bool date timestamp``) and meaning of each column.
         unimportant: Columns whose difference alone does not rewrite a row.
     """
 
     name: str
-    says: str
+    description: str
     keys: tuple[str, ...]
     columns: tuple[tuple[str, str, str], ...]
     unimportant: tuple[str, ...] = ()
@@ -46,8 +46,8 @@ class MonitorTable:
         }
         return pa.schema(
             [
-                pa.field(n, kinds[kind], nullable=n not in self.keys, metadata={"comment": says})
-                for n, kind, says in self.columns
+                pa.field(n, kinds[kind], nullable=n not in self.keys, metadata={"comment": description})
+                for n, kind, description in self.columns
             ]
         )
 
@@ -73,7 +73,7 @@ class MonitorTable:
             rows.select([n for n, _, _ in self.columns]).cast(self.schema()),
             keys=list(self.keys),
             unimportant=list(self.unimportant),
-            description=self.says,
+            description=self.description,
         )
 
     def delete(self, runtime: Services, values: Sequence[str]) -> None:

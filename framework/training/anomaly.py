@@ -12,9 +12,9 @@ from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import TableSpec, Task
 from framework.training.assemble import rows_of
 from framework.training.base import ModelTrainer
-from framework.training.baseline import baseline_answers
+from framework.training.baseline import baseline_predictions
 from framework.training.data import Fitted, Judged
-from framework.training.fitting import reason_outputs, usual_ranges
+from framework.training.fitting import reason_outputs, training_ranges
 
 if TYPE_CHECKING:
     from datetime import date
@@ -82,11 +82,11 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         part = data.part("test") if len(data.split.test) else data.part("train")
         raw = _raw(estimator, part[list(data.inputs)])
         threshold, expected = self._threshold(raw, part)
-        usual = usual_ranges(data, dict.fromkeys(data.inputs, 1.0))
+        training_range = training_ranges(data, dict.fromkeys(data.inputs, 1.0))
         served = {
             "task": str(self.task),
             "inputs": list(data.inputs),
-            "usual": usual,
+            "usual": training_range,
             "score_steps": steps,
             "raw_threshold": threshold,
         }
@@ -97,7 +97,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             served=served,
             outputs=(
                 *((name, "double") for name in ("prediction", "anomaly_score", "is_anomaly")),
-                *reason_outputs(usual),
+                *reason_outputs(training_range),
             ),
             evaluation=evaluation,
             judged=judged,
@@ -105,7 +105,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             extras=expected,
         )
 
-    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+    def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit, and judge the scores as they would be served; ``None`` where nothing is known of the rows."""
         import numpy as np
 
@@ -207,7 +207,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         return Judged(
             truth=test[EVENT].to_numpy(int),
             answer=scores[known],
-            baseline=baseline_answers(self.spec.baseline, data.part("train"), test, (), self.task, 0),
+            baseline=baseline_predictions(self.spec.baseline, data.part("train"), test, (), self.task, 0),
             day=test["_day"],
             rows=data.split.test[known],
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import LabelError
 from framework.core.ports import FeatureLookup
+from framework.core.results import Skip
 from framework.core.services import Memo
 from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import Feature, ModelSpec, TableSpec, Task
@@ -140,7 +141,7 @@ def cast_labels(frame: DataFrame, spec: ModelSpec, task: Task, grain: TableSpec)
     return frame.select(*typed, F.col(LABEL_KNOWN_AT).cast("timestamp"))
 
 
-def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | str:
+def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) -> Rows | Skip:
     """Join labels with their features.
 
     Args:
@@ -162,7 +163,7 @@ def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) ->
         label=list(spec.labels) if trainer.task is not Task.ANOMALY else None,
     ).to_pandas()
     if frame.empty:
-        return "no label is defined in the whole history"
+        return Skip("no label is defined in the whole history")
     known_at = pd.to_datetime(frame[LABEL_KNOWN_AT], utc=True)
     frame[LABEL_KNOWN_AT] = known_at
     if trainer.task is not Task.ANOMALY:
@@ -180,7 +181,7 @@ def assemble(trainer: Steps, runtime: Runtime, as_of: date, grain: TableSpec) ->
     # Sorted, since no engine promises an order: the same rows must give the same model wherever they come from.
     kept = frame[found].sort_values(list(grain.primary_key), ignore_index=True)
     if kept.empty:
-        return f"none of {len(frame)} labelled rows has features"
+        return Skip(f"none of {len(frame)} labelled rows has features")
     kept["_day"] = pd.to_datetime(kept[grain.time], utc=True).dt.tz_localize(None).dt.normalize()
     known = kept[LABEL_KNOWN_AT].dt.tz_localize(None)
     return Rows(frame=kept, known_at=known, labels=labels, without_features=int((~found).sum()))

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from framework.core.results import Status, UnitResult
+from framework.core.results import Skip, Status, UnitResult
 from framework.declare.model import ModelSpec, TableSpec, Task
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
@@ -16,7 +16,7 @@ from framework.training import assemble, probe, rolling
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
 from framework.training.record import record
-from framework.training.split import NoSplit, Split, cut_at, held_back_windows, split_by_time
+from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ModelTrainer(ABC):
         needs = () if abstract else ("spec", "task")
         check_subclass(cls, base=ModelTrainer, final=("train",), needs=needs, sketch=SKETCH)
         if not abstract:
-            cls.spec.alarming(cls.task)  # refuses an answer that the model cannot give
+            cls.spec.alert_condition(cls.task)  # refuses an answer that the model cannot give
 
     @abstractmethod
     def estimator(self) -> Any:
@@ -62,7 +62,7 @@ class ModelTrainer(ABC):
         """Fit, choose thresholds on calibration rows, and judge on test rows."""
 
     @abstractmethod
-    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+    def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit only what the held-back answers need, and return them; ``None`` where nothing is known of the rows."""
 
     def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:
@@ -103,19 +103,23 @@ class ModelTrainer(ABC):
             gate.settle(runtime, spec, unchanged.version)
             return dataclasses.replace(unchanged.result, reason=unchanged.result.reason or "unchanged")
         data = self.prepare(runtime, as_of)
-        if isinstance(data, str):
+        if isinstance(data, Skip):
             return self._skipped(data)
         self._probe(data, runtime, as_of)
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
-            walked = rolling.walk(self, data, fitted, runtime)
-            whole, final = self._refit(data, fitted, walked, runtime) if runtime.settings.refit else (data, fitted)
+            rolling_result = rolling.rolling_evaluation(self, data, fitted, runtime)
+            whole, final = (
+                self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)
+            )
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
-        trained = Trained(data=whole, fitted=final, walked=walked, fingerprint=identity, refit=whole is not data)
+        trained = Trained(
+            data=whole, fitted=final, rolling_result=rolling_result, fingerprint=identity, refit=whole is not data
+        )
         return record(self, runtime, as_of, trained)
 
     @final
-    def prepare(self, runtime: Runtime, as_of: date) -> TrainingData | str:
+    def prepare(self, runtime: Runtime, as_of: date) -> TrainingData | Skip:
         """Return the labelled rows with their features, split by time, or why there is nothing to train on.
 
         Args:
@@ -125,20 +129,20 @@ class ModelTrainer(ABC):
         spec = self.spec
         grain = runtime.plugins.table(spec.lookups[0].table)
         rows = assemble.assemble(self, runtime, as_of, grain)
-        if isinstance(rows, str):  # what the operator should know of the input may be the reason
-            return "; ".join([rows, *self.remarks(runtime.gold())])
+        if isinstance(rows, Skip):  # what the operator should know of the input may be the reason
+            return Skip("; ".join([rows.reason, *self.remarks(runtime.gold())]))
         calibrate = spec.calibrate if self.calibrates else timedelta(0)
         split = split_by_time(rows.frame["_day"], rows.known_at, calibrate=calibrate, test=spec.test)
-        if isinstance(split, NoSplit):
-            return split.reason
+        if isinstance(split, Skip):
+            return split
         data = assemble.training_data(self, runtime, rows, grain, split)
         absent = [name for name in spec.required if name in data.dropped]
         if absent:
-            return f"required feature {absent[0]}: {data.dropped[absent[0]]}"
+            return Skip(f"required feature {absent[0]}: {data.dropped[absent[0]]}")
         return self.with_truth(data, runtime)
 
     def _refit(
-        self, data: TrainingData, fitted: Fitted, walked: rolling.Walk, runtime: Runtime
+        self, data: TrainingData, fitted: Fitted, rolling_result: rolling.RollingEvaluation, runtime: Runtime
     ) -> tuple[TrainingData, Fitted]:
         """Fit once more on all settled days; the rolling origins, each fitted up to its own, tell what it is worth."""
         if fitted.fallback or fitted.withheld or fitted.evaluation is None:
@@ -152,21 +156,22 @@ class ModelTrainer(ABC):
         if again.fallback:
             return data, fitted
         weights = fitted.served.get("importance", {})
-        usual = {n: [low, high, weights.get(n, w)] for n, (low, high, w) in again.served["usual"].items()}
-        served = again.served | {"usual": usual} | ({"importance": weights} if weights else {})
+        training_range = {n: [low, high, weights.get(n, w)] for n, (low, high, w) in again.served["usual"].items()}
+        served = again.served | {"usual": training_range} | ({"importance": weights} if weights else {})
         return every, dataclasses.replace(
             fitted,
             estimators=again.estimators,
             served=served,
             outputs=again.outputs,
-            evaluation=walked.evaluation or fitted.evaluation,
+            evaluation=rolling_result.evaluation or fitted.evaluation,
         )
 
-    def _lacking(self, runtime: Runtime, grain: TableSpec) -> str:
-        """Return which input there is nothing to train on without; empty if all is there."""
+    def _lacking(self, runtime: Runtime, grain: TableSpec) -> Skip | None:
+        """Return which input there is nothing to train on without."""
         if missing := runtime.profiler.why_missing(self.spec.needs):
-            return f"no label: {missing}"
-        return "" if assemble.is_built(grain.name, runtime) else f"feature table {grain.name} has not been built"
+            return Skip(f"no label: {missing}")
+        built = assemble.is_built(grain.name, runtime)
+        return None if built else Skip(f"feature table {grain.name} has not been built")
 
     def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:
         """Run the leakage probe: as-of audit of the feature tables, then single features."""
@@ -201,8 +206,8 @@ class ModelTrainer(ABC):
         )
         return dataclasses.replace(fitted, extras=extras, withheld=remark, remarks=(*fitted.remarks, remark))
 
-    def _skipped(self, reason: str) -> UnitResult:
-        return UnitResult(stage="train", name=self.spec.name, status=Status.SKIPPED, reason=reason)
+    def _skipped(self, skip: Skip) -> UnitResult:
+        return UnitResult(stage="train", name=self.spec.name, status=Status.SKIPPED, reason=skip.reason)
 
 
 class SupervisedTrainer(ModelTrainer, abstract=True):

@@ -116,7 +116,7 @@ def fit_baseline(
     return _or_constant(found, train, labels[0]) if task is Task.REGRESSION else found
 
 
-def baseline_answers(
+def baseline_predictions(
     baseline: FromFeature | GroupPrior,
     train: pd.DataFrame,
     rows: pd.DataFrame,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.declare.model import Task
 from framework.training.base import SupervisedTrainer
-from framework.training.baseline import baseline_answers
+from framework.training.baseline import baseline_predictions
 from framework.training.data import Fitted, Judged
 from framework.training.fitting import (
     best_threshold,
@@ -14,7 +14,7 @@ from framework.training.fitting import (
     confident_from,
     importance,
     reason_outputs,
-    usual_ranges,
+    training_ranges,
 )
 from framework.training.verdict import judge
 
@@ -50,11 +50,11 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         abstain_below = self._abstain_below(data, estimators)
         if abstain_below > 1:
             remarks += (f"it gives no class yet: no calibration rows reached {self.spec.confidence:.0%} right answers",)
-        usual = usual_ranges(data, weights)
+        training_range = training_ranges(data, weights)
         served = {
             "task": str(self.task),
             "inputs": list(data.inputs),
-            "usual": usual,
+            "usual": training_range,
             "importance": weights,
             "threshold": threshold,
             "thresholds": thresholds,
@@ -64,7 +64,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         return Fitted(
             estimators=estimators,
             served=served,
-            outputs=(*self._outputs(len(data.classes)), *reason_outputs(usual)),
+            outputs=(*self._outputs(len(data.classes)), *reason_outputs(training_range)),
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
@@ -72,7 +72,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             extras={"threshold": threshold},
         )
 
-    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+    def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit and calibrate, and judge the probabilities."""
         verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
         estimators, _ = self._fit_all(data, dummy=verdict.kind == "fallback")
@@ -85,7 +85,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         classes = len(data.classes)
         if self.task is Task.MULTICLASS and len(truth):
             classes = max(classes, int(truth.max()) + 1)  # a class that training did not see: never answered
-        baseline = baseline_answers(spec.baseline, data.part("train"), test, spec.labels, self.task, classes)
+        baseline = baseline_predictions(spec.baseline, data.part("train"), test, spec.labels, self.task, classes)
         return Judged(
             truth=truth if self.task is Task.MULTILABEL else truth[:, 0],
             answer=self._answers(estimators, data, classes),

@@ -43,12 +43,12 @@ def compare(trainer: Steps, runtime: Runtime, trained: Trained, champion: ModelV
         return found | {"unusable": True, "says": "it is provisional"}
     if changed := changed_formulas(runtime, tags):
         return found | {"unusable": True, "says": f"{changed[0]} has another formula now"}
-    common = _common(trained.walked.judged, tags.get("fitted_until", ""))
+    common = _common(trained.rolling_result.judged, tags.get("fitted_until", ""))
     days = 0 if common is None else int(common.day.nunique())
     found["days"] = days
     if common is None or days < MIN_COMPARED_DAYS:
-        says = f"{days} days are judged that it was not fitted on, {MIN_COMPARED_DAYS} are needed"
-        return found | {"says": says}
+        description = f"{days} days are judged that it was not fitted on, {MIN_COMPARED_DAYS} are needed"
+        return found | {"says": description}
     answer = _answers(trainer, runtime, trained.data, common, champion, tags)
     return found | _skills(trainer, common, answer, trained.data.seed)
 

@@ -100,16 +100,16 @@ def evaluate(
     if not np.isfinite(found):
         return None
     if primary_only:
-        model, beside = {name: found}, {name: _primary(task, truth, baseline, every)}
+        model, of_baseline = {name: found}, {name: _primary(task, truth, baseline, every)}
     else:
         metrics = {Task.REGRESSION: _regression, Task.BINARY: _binary, Task.ANOMALY: _ranking}.get(task, _macro)
-        model, beside = (metrics(truth, a, threshold) for a in (answer, baseline))
+        model, of_baseline = (metrics(truth, a, threshold) for a in (answer, baseline))
     low, high = _interval(task, truth, answer, baseline, day, seed)
     return Evaluation(
         primary=name,
         model=model,
-        baseline=beside,
-        skill=_skill(task, model[name], beside[name]),
+        baseline=of_baseline,
+        skill=_skill(task, model[name], of_baseline[name]),
         skill_low=low,
         skill_high=high,
         rows=len(truth),
@@ -166,9 +166,9 @@ def _interval(
     found = []
     for _ in range(RESAMPLES if len(truth) <= LARGE else RESAMPLES // 2):
         weight = np.bincount(rng.integers(0, len(codes), len(codes)), minlength=len(codes))[days].astype(float)
-        model, beside = (metric(weight) for metric in metrics)
-        if np.isfinite(model) and np.isfinite(beside):
-            found.append(_skill(task, model, beside))
+        model, of_baseline = (metric(weight) for metric in metrics)
+        if np.isfinite(model) and np.isfinite(of_baseline):
+            found.append(_skill(task, model, of_baseline))
     if not found:
         return float("nan"), float("nan")
     low, high = np.quantile(found, [0.05, 0.95])

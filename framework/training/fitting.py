@@ -125,18 +125,18 @@ def importance(estimator: Any, data: TrainingData, truth: np.ndarray, scoring: s
     return {n: max(0.0, float(v)) / top for n, v in zip(data.inputs, found, strict=True)} if top > 0 else flat
 
 
-def usual_ranges(data: TrainingData, weights: dict[str, float]) -> dict[str, list[float]]:
+def training_ranges(data: TrainingData, weights: dict[str, float]) -> dict[str, list[float]]:
     """Return per numeric input: 5 % and 95 % quantile on training rows, and its weight."""
     import numpy as np
 
     train = data.part("train")
-    usual: dict[str, list[float]] = {}
+    training_range: dict[str, list[float]] = {}
     for name in data.numeric:
         values = train[name].dropna().to_numpy(float)
         if len(values) and name in weights:
             low, high = np.quantile(values, [0.05, 0.95])
-            usual[name] = [float(low), float(high), float(weights[name])]
-    return usual
+            training_range[name] = [float(low), float(high), float(weights[name])]
+    return training_range
 
 
 def label_range(truth: np.ndarray) -> dict[str, float]:
@@ -147,10 +147,10 @@ def label_range(truth: np.ndarray) -> dict[str, float]:
     return {"label_low": float(low), "label_high": float(high)}
 
 
-def reason_outputs(usual: dict[str, list[float]]) -> tuple[tuple[str, str], ...]:
+def reason_outputs(training_range: dict[str, list[float]]) -> tuple[tuple[str, str], ...]:
     """Return the output columns that carry the top reasons."""
     columns: list[tuple[str, str]] = []
-    for rank in range(1, min(REASONS, len(usual)) + 1):
+    for rank in range(1, min(REASONS, len(training_range)) + 1):
         columns.append((f"reason_{rank}_feature", "string"))
         columns += [(f"reason_{rank}_{part}", "double") for part in ("value", "low", "high")]
     return tuple(columns)

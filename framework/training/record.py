@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from framework.gold.runtime import Runtime
-    from framework.training.rolling import Walk
+    from framework.training.rolling import RollingEvaluation
     from framework.training.steps import Steps
     from framework.training.trained import Trained
 
@@ -53,7 +53,7 @@ def record(trainer: Steps, runtime: Runtime, as_of: date, trained: Trained) -> U
     result = _result(trainer, trained, expected)
     tags |= {"reason": result.reason[:TAG_LENGTH], "result": json.dumps(dataclasses.asdict(result))}
     logged = tracking.log(registry, trainer, runtime, as_of, trained.data, trained.fitted, tags)
-    BACKTESTS.merge(runtime, rows_of(trained.walked, spec.name, trained.fingerprint, as_of, logged.version))
+    BACKTESTS.merge(runtime, rows_of(trained.rolling_result, spec.name, trained.fingerprint, as_of, logged.version))
     gate.settle(runtime, spec, logged.version)
     return dataclasses.replace(result, version=logged.version)
 
@@ -80,9 +80,9 @@ def _result(trainer: Steps, trained: Trained, expected: gate.Decision) -> UnitRe
 
 def _version_tags(trainer: Steps, runtime: Runtime, as_of: date, trained: Trained) -> dict[str, str]:
     """Return what must be known of a version in the very commit that creates it."""
-    fitted, walked, split = trained.fitted, trained.walked, trained.data.split
+    fitted, rolling_result, split = trained.fitted, trained.rolling_result, trained.data.split
     judged = fitted.evaluation is not None and not fitted.fallback and not fitted.withheld
-    beats = judged and all(e.beats_baseline for e in (fitted.evaluation, walked.evaluation) if e is not None)
+    beats = judged and all(e.beats_baseline for e in (fitted.evaluation, rolling_result.evaluation) if e is not None)
     unjudged_anomaly = trainer.task is Task.ANOMALY and not judged
 
     def flag(value: Any) -> str:
@@ -102,16 +102,18 @@ def _version_tags(trainer: Steps, runtime: Runtime, as_of: date, trained: Traine
         "withheld": fitted.withheld,
         "beats_baseline": flag(beats),
         "provisional": flag(fitted.fallback or unjudged_anomaly),
-        "gate": json.dumps(_gate_figures(walked)),
+        "gate": json.dumps(_gate_figures(rolling_result)),
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
         CONTRACT: contract_of(trainer.spec, trainer.task, fitted).tag(),
     }
 
 
-def _gate_figures(walked: Walk) -> dict[str, Any]:
-    found = walked.evaluation
-    return {"origins": walked.origins} | (found.figures() | {"days": found.days, "rows": found.rows} if found else {})
+def _gate_figures(rolling_result: RollingEvaluation) -> dict[str, Any]:
+    found = rolling_result.evaluation
+    return {"origins": rolling_result.origins} | (
+        found.figures() | {"days": found.days, "rows": found.rows} if found else {}
+    )
 
 
 def formulas(trainer: Steps, runtime: Runtime, inputs: tuple[str, ...]) -> dict[str, str]:

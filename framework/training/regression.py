@@ -9,7 +9,7 @@ from framework.training.base import SupervisedTrainer
 from framework.training.baseline import CONSTANT
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
-from framework.training.fitting import importance, label_range, reason_outputs, usual_ranges
+from framework.training.fitting import importance, label_range, reason_outputs, training_ranges
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         judged = self._judge(data, estimators["estimator"])
         held_back = judged.truth
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
-        usual = usual_ranges(data, weights)
+        training_range = training_ranges(data, weights)
         extras = {
             f"pinball_{name.rsplit('_', 1)[1]}": pinball(
                 held_back, _clip(estimators[role].predict(data.features("test")), self.bounds), q
@@ -51,12 +51,16 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
                 "task": str(self.task),
                 "multiple_of": multiple,
                 "inputs": list(data.inputs),
-                "usual": usual,
+                "usual": training_range,
                 "importance": weights,
                 "quantiles": roles,
                 "bounds": list(self.bounds),
             },
-            outputs=(("prediction", "double"), *((n, "double") for n in roles.values()), *reason_outputs(usual)),
+            outputs=(
+                ("prediction", "double"),
+                *((n, "double") for n in roles.values()),
+                *reason_outputs(training_range),
+            ),
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
@@ -69,7 +73,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             return ()
         return ("baseline: the median label; the declared one erred more on the training rows",)
 
-    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+    def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit the forecast alone, and judge it."""
         from sklearn.dummy import DummyRegressor
 

@@ -39,17 +39,17 @@ class Fold:
         split: What was fitted on, and what is judged.
         judged: The judged rows; ``None`` if there is nothing to judge.
         evaluation: Their metrics; ``None`` if the rows cannot tell.
-        says: Why it was not judged; empty if it was.
+        description: Why it was not judged; empty if it was.
     """
 
     split: Split
     judged: Judged | None
     evaluation: Evaluation | None
-    says: str = ""
+    description: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Walk:
+class RollingEvaluation:
     """All origins of a training.
 
     Args:
@@ -68,7 +68,7 @@ class Walk:
         return sum(fold.judged is not None for fold in self.folds)
 
 
-def walk(trainer: Steps, data: TrainingData, fitted: Fitted, runtime: Runtime) -> Walk:
+def rolling_evaluation(trainer: Steps, data: TrainingData, fitted: Fitted, runtime: Runtime) -> RollingEvaluation:
     """Walk through the held-back days of a training in three steps.
 
     The first step's fit is the registered one, so only two are fitted anew. What can never be promoted is not walked.
@@ -80,10 +80,10 @@ def walk(trainer: Steps, data: TrainingData, fitted: Fitted, runtime: Runtime) -
         runtime: The runtime.
     """
     if fitted.fallback or fitted.withheld or fitted.judged is None:
-        return Walk(folds=(), judged=None, evaluation=None)
+        return RollingEvaluation(folds=(), judged=None, evaluation=None)
     first, *later = origins(data.split, ORIGINS)
     folds = [_fold(trainer, data, first, _until(fitted.judged, first.test_end))]
-    folds += [rehearse(trainer, data, split, runtime) for split in _cuts(data, later)]
+    folds += [evaluate_fit(trainer, data, split, runtime) for split in _cuts(data, later)]
     return pooled(trainer.task, folds, data.seed)
 
 
@@ -131,7 +131,7 @@ def _cuts(data: TrainingData, found: Sequence[Origin]) -> list[Split]:
     return [cut_at(day, known, cut=o.cut, test_end=o.test_end, calibrate=o.calibrate) for o in found]
 
 
-def backtest(trainer: Steps, data: TrainingData, found: Sequence[Origin], runtime: Runtime) -> Walk:
+def backtest(trainer: Steps, data: TrainingData, found: Sequence[Origin], runtime: Runtime) -> RollingEvaluation:
     """Fit and judge at each origin.
 
     Args:
@@ -140,10 +140,10 @@ def backtest(trainer: Steps, data: TrainingData, found: Sequence[Origin], runtim
         found: The origins.
         runtime: The runtime.
     """
-    return pooled(trainer.task, [rehearse(trainer, data, s, runtime) for s in _cuts(data, found)], data.seed)
+    return pooled(trainer.task, [evaluate_fit(trainer, data, s, runtime) for s in _cuts(data, found)], data.seed)
 
 
-def rehearse(trainer: Steps, data: TrainingData, split: Split, runtime: Runtime) -> Fold:
+def evaluate_fit(trainer: Steps, data: TrainingData, split: Split, runtime: Runtime) -> Fold:
     """Fit at one origin and judge it; rows of a class that the registered fit cannot know are left out of the fit."""
     import numpy as np
 
@@ -152,16 +152,18 @@ def rehearse(trainer: Steps, data: TrainingData, split: Split, runtime: Runtime)
         split = dataclasses.replace(split, train=np.intersect1d(split.train, np.flatnonzero(known)))
     data = dataclasses.replace(data, split=split)
     if len(split.train) < MIN_ROWS or not len(split.test):
-        says = f"{len(split.train)} rows to fit on and {len(split.test)} to judge"
-        return Fold(split=split, judged=None, evaluation=None, says=says)
-    return _fold(trainer, data, None, trainer.rehearse(data, runtime))
+        description = f"{len(split.train)} rows to fit on and {len(split.test)} to judge"
+        return Fold(split=split, judged=None, evaluation=None, description=description)
+    return _fold(trainer, data, None, trainer.evaluate_fit(data, runtime))
 
 
 def _fold(trainer: Steps, data: TrainingData, origin: Origin | None, judged: Judged | None) -> Fold:
     split = data.split if origin is None else dataclasses.replace(data.split, test_end=origin.test_end)
     found = judged.evaluation(trainer.task, data.seed) if judged is not None else None
-    says = "" if found else "nothing is known of its rows" if judged is None else "its rows cannot tell: one class"
-    return Fold(split=split, judged=judged, evaluation=found, says=says)
+    description = (
+        "" if found else "nothing is known of its rows" if judged is None else "its rows cannot tell: one class"
+    )
+    return Fold(split=split, judged=judged, evaluation=found, description=description)
 
 
 def _until(judged: Judged | None, last: date) -> Judged | None:
@@ -170,14 +172,14 @@ def _until(judged: Judged | None, last: date) -> Judged | None:
     return None if judged is None else judged.only((judged.day <= pd.Timestamp(last)).to_numpy())
 
 
-def pooled(task: Task, folds: Sequence[Fold], seed: int) -> Walk:
+def pooled(task: Task, folds: Sequence[Fold], seed: int) -> RollingEvaluation:
     """Judge the rows of all folds together: days, not folds, are what the interval draws."""
     import numpy as np
     import pandas as pd
 
     parts = [fold.judged for fold in folds if fold.judged is not None]
     if not parts:
-        return Walk(folds=tuple(folds), judged=None, evaluation=None)
+        return RollingEvaluation(folds=tuple(folds), judged=None, evaluation=None)
     width = max(p.answer.shape[1] if p.answer.ndim > 1 else 0 for p in parts)
     judged = Judged(
         truth=np.concatenate([p.truth for p in parts]),
@@ -187,7 +189,7 @@ def pooled(task: Task, folds: Sequence[Fold], seed: int) -> Walk:
         rows=np.concatenate([p.rows for p in parts]),
         threshold=parts[0].threshold,
     )
-    return Walk(folds=tuple(folds), judged=judged, evaluation=judged.evaluation(task, seed))
+    return RollingEvaluation(folds=tuple(folds), judged=judged, evaluation=judged.evaluation(task, seed))
 
 
 def _widened(answer: np.ndarray, width: int) -> np.ndarray:
@@ -197,7 +199,9 @@ def _widened(answer: np.ndarray, width: int) -> np.ndarray:
     return answer if answer.ndim == 1 else np.pad(answer, ((0, 0), (0, width - answer.shape[1])))
 
 
-def rows_of(walked: Walk, model: str, fingerprint: str, as_of: date, version: int | None) -> list[dict[str, Any]]:
+def rows_of(
+    rolling_result: RollingEvaluation, model: str, fingerprint: str, as_of: date, version: int | None
+) -> list[dict[str, Any]]:
     """Return the folds as rows of ``model_backtests``."""
     return [
         {
@@ -210,8 +214,8 @@ def rows_of(walked: Walk, model: str, fingerprint: str, as_of: date, version: in
             "model_version": version,
             "rows_train": len(fold.split.train),
             "rows": len(fold.judged.truth) if fold.judged else 0,
-            "says": fold.says,
+            "says": fold.description,
             **(fold.evaluation.figures() if fold.evaluation else {}),
         }
-        for fold in walked.folds
+        for fold in rolling_result.folds
     ]

@@ -114,11 +114,11 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
     def _reasons(self, rows: pd.DataFrame) -> dict[str, Any]:
         """The three features furthest outside their usual range, weighted by importance."""
-        usual = self.served["usual"]
-        names = np.array(list(usual), dtype=object)
+        training_range = self.served["usual"]
+        names = np.array(list(training_range), dtype=object)
         if not len(names):
             return {}
-        low, high, weight = (np.array([usual[n][at] for n in names], dtype=float) for at in range(3))
+        low, high, weight = (np.array([training_range[n][at] for n in names], dtype=float) for at in range(3))
         values = rows[list(names)].to_numpy(dtype=float)
         spread = np.maximum(high - low, 1e-9)
         outside = np.maximum(values - high, low - values) / spread
@@ -138,8 +138,8 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
 def usual_log(rows: pd.DataFrame, column: str, middle: float) -> Any:
     """Return log(1 + x) of a column of what is usual; ``middle`` where it is missing. Training reads it here too."""
-    usual = np.log1p(rows[column].to_numpy(dtype=float).clip(min=0.0))
-    return np.where(np.isnan(usual), middle, usual)
+    training_range = np.log1p(rows[column].to_numpy(dtype=float).clip(min=0.0))
+    return np.where(np.isnan(training_range), middle, training_range)
 
 
 def _ask(method: Any, inputs: pd.DataFrame) -> Any:

@@ -6,6 +6,8 @@ import dataclasses
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from framework.core.results import Skip
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -44,18 +46,7 @@ class Split:
     too_new: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NoSplit:
-    """Why a frame cannot be split: the arithmetic that a person can check.
-
-    Args:
-        reason: The sentence.
-    """
-
-    reason: str
-
-
-def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, test: timedelta) -> Split | NoSplit:
+def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, test: timedelta) -> Split | Skip:
     """Cut rows by day so that nothing is fitted that was not known at its cut.
 
     Args:
@@ -71,12 +62,12 @@ def split_by_time(day: pd.Series, known_at: pd.Series, *, calibrate: timedelta, 
     settled = known_at.notna().to_numpy()
     c3 = _settled_until(day, settled)
     if c3 is None:
-        return NoSplit(f"none of {len(day)} labels has settled")
+        return Skip(f"none of {len(day)} labels has settled")
     found = cut_at(day, known_at, cut=c3 - test, test_end=c3, calibrate=calibrate)
     if found.train_days < CALIBRATE_FROM_DAYS:
         found = cut_at(day, known_at, cut=c3 - test, test_end=c3, calibrate=timedelta(0))
     if found.train_days < MIN_TRAIN_DAYS:
-        return NoSplit(
+        return Skip(
             f"{found.train_days} days to train on, {MIN_TRAIN_DAYS} are needed: labels from {day.min().date()} to {c3} "
             f"have settled, the last {test.days} days are held back, and a label must be known before "
             f"{found.calibrate_end}"

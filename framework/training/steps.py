@@ -30,7 +30,7 @@ class Steps(Protocol):
     def fit(self, data: TrainingData, runtime: Runtime) -> Fitted:
         """Fit, choose thresholds on calibration rows, and judge on test rows."""
 
-    def rehearse(self, data: TrainingData, runtime: Runtime) -> Judged | None:
+    def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit only what the held-back answers need, and return them."""
 
     def with_truth(self, data: TrainingData, runtime: Runtime) -> TrainingData:

@@ -228,8 +228,10 @@ def _example(data: TrainingData, fitted: Fitted) -> pd.DataFrame:
     """Return one made-up row of inputs: the middle of each feature's usual range."""
     import pandas as pd
 
-    usual = fitted.served["usual"]
-    middle = {n: (usual[n][0] + usual[n][1]) / 2 if n in usual else 0.0 for n in data.numeric}
+    training_range = fitted.served["usual"]
+    middle = {
+        n: (training_range[n][0] + training_range[n][1]) / 2 if n in training_range else 0.0 for n in data.numeric
+    }
     return pd.DataFrame([{n: middle.get(n, "example") for n in data.inputs}])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from framework.training.data import Fitted, TrainingData
-    from framework.training.rolling import Walk
+    from framework.training.rolling import RollingEvaluation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,13 +17,13 @@ class Trained:
     Args:
         data: The rows, split as the registered fit saw them.
         fitted: The fit.
-        walked: Its rolling origins.
+        rolling_result: Its rolling origins.
         fingerprint: Identity of the training.
         refit: Whether the fit saw the days that judged it.
     """
 
     data: TrainingData
     fitted: Fitted
-    walked: Walk
+    rolling_result: RollingEvaluation
     fingerprint: str
     refit: bool = False

@@ -53,14 +53,14 @@ class ToyFeatures(FeatureBuilder):
 
     table = TableSpec(
         name="toy_features",
-        says="One job on one day.",
+        description="One job on one day.",
         keys=("workspace_id", "job_id"),
         time="run_date",
         # no needs of the whole table: the weekday rests on nothing but the day
         columns=(
-            Feature(name="load", sql="avg(load)", says="mean load", stage="day", needs=("toy_runs.load",)),
-            Feature(name="runs", sql="count(*)", says="runs of the day", stage="day", needs=("toy_runs.load",)),
-            Feature(name="weekday", sql="dayofweek(run_date)", says="day of the week", calendar=True),
+            Feature(name="load", sql="avg(load)", description="mean load", stage="day", needs=("toy_runs.load",)),
+            Feature(name="runs", sql="count(*)", description="runs of the day", stage="day", needs=("toy_runs.load",)),
+            Feature(name="weekday", sql="dayofweek(run_date)", description="day of the week", calendar=True),
         ),
     )
 
@@ -163,7 +163,7 @@ class ToyGold(GoldSource):
     tables = (
         GoldTable(
             name="toy_runs",
-            says="runs",
+            description="runs",
             known_at="run_time",
             columns=tuple(GoldColumn(name=n, type="string") for n in ("workspace_id", "job_id", "run_time", "load")),
         ),
@@ -255,7 +255,7 @@ def build_table(runtime: Runtime, rows: pd.DataFrame) -> None:
         primary_keys=list(table.primary_key),
         timeseries_column=table.time,
         schema=arrow_schema(table),
-        description=table.says,
+        description=table.description,
     )
     runtime.store.write_table(name=name, df=rows)
 

@@ -96,7 +96,7 @@ class OtherLoad(ToyFeatures):
     table = dataclasses.replace(
         ToyFeatures.table,
         columns=(
-            Feature(name="load", sql="max(load)", says="highest load", stage="day", needs=("toy_runs.load",)),
+            Feature(name="load", sql="max(load)", description="highest load", stage="day", needs=("toy_runs.load",)),
             *ToyFeatures.table.columns[1:],
         ),
     )
@@ -352,10 +352,12 @@ def nothing(home: Path) -> None:
         (other_formula, promote_version, MODEL, None, "version 2 learnt from another formula of toy_features.load"),
     ],
 )
-def test_what_a_person_cannot_do_says_what_where_and_how_to_mend_it(raced, prepare, change, model, version, says):
+def test_what_a_person_cannot_do_says_what_where_and_how_to_mend_it(
+    raced, prepare, change, model, version, description
+):
     prepare(raced)
     held, rows = alias(raced, CHAMPION, model), decisions(raced, model)
-    with pytest.raises(RegistryError, match=says) as caught:
+    with pytest.raises(RegistryError, match=description) as caught:
         change(open_home(raced), model, version)
     assert_helpful(caught.value, f"main.health_monitor.{model}")
     assert (alias(raced, CHAMPION, model), decisions(raced, model)) == (held, rows)
@@ -449,10 +451,10 @@ def test_promote_and_rollback_say_who_serves_now(raced, command):
         (("backtest", MODEL, "--from", "2026-10-09", "--to", "2026-09-25"), "2026-10-09 is after 2026-09-25"),
     ],
 )
-def test_a_command_that_cannot_start_exits_with_2_and_one_line(command, words, says):
+def test_a_command_that_cannot_start_exits_with_2_and_one_line(command, words, description):
     found = command(*words)
     assert found.exit_code == 2
-    assert says in found.stderr
+    assert description in found.stderr
     assert found.stdout == ""
 
 

@@ -347,12 +347,12 @@ def test_a_clean_home_passes_every_row(home):
 
 
 @pytest.mark.parametrize(("number", "breach", "says"), BREACHES, ids=[f"{n}-{b.__name__}" for n, b, _ in BREACHES])
-def test_a_breach_turns_exactly_its_row_red(home, number, breach, says):
+def test_a_breach_turns_exactly_its_row_red(home, number, breach, description):
     breach(home)
     rows = rows_of(home)
     found = red(rows)
     assert list(found) == [number], found
-    assert any(says in offender for offender in found[number]), found
+    assert any(description in offender for offender in found[number]), found
     assert rows[number - 1].share < 1
     assert not passed(rows)
 
@@ -420,10 +420,10 @@ def test_nothing_registered_passes_nothing_that_must_be_shown(tmp_path, home):
     ("text", "says"),
     [("a: [", "cannot be read"), ("resources: {jobs: {j: {tasks: null}}}", "")],
 )
-def test_a_malformed_bundle_is_a_problem_and_no_error(tmp_path, text, says):
+def test_a_malformed_bundle_is_a_problem_and_no_error(tmp_path, text, description):
     (tmp_path / "databricks.yml").write_text(text)
-    assert says in read_bundle(tmp_path).problem
-    assert bool(read_bundle(tmp_path).problem) == bool(says)
+    assert description in read_bundle(tmp_path).problem
+    assert bool(read_bundle(tmp_path).problem) == bool(description)
 
 
 def test_installed_code_that_serverless_refuses_is_named_by_place(tmp_path, monkeypatch):

@@ -205,13 +205,13 @@ def test_a_comparison_at_home_says_nothing_of_a_champion_elsewhere_that_has_the_
         ({"beats_baseline": "false"}, "it does not beat its baseline"),
     ],
 )
-def test_a_version_that_is_not_validated_is_refused_by_name(both, tags, says):
+def test_a_version_that_is_not_validated_is_refused_by_name(both, tags, description):
     client = open_home(both).registry.client
     for key, value in tags.items():
         client.set_model_version_tag("main.health_monitor.late_jobs", "1", key, value)
     (found,) = to_prod(both)
     assert found.outcome is Outcome.REFUSED
-    assert says in found.reason
+    assert description in found.reason
     assert "main.health_monitor.late_jobs" in found.reason
     assert open_home(both, catalog=PROD).registry.versions("late_jobs") == []
 

@@ -94,12 +94,12 @@ def unknown_operator(job: dict) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_spoilt_resource_is_refused(spoil, says: str, tmp_path: Path) -> None:
+def test_a_spoilt_resource_is_refused(spoil, description: str, tmp_path: Path) -> None:
     from databricks.bundles.jobs import Job
 
     resources = read_bundle(ROOT).resolved("prod")
     spoil(resources["jobs"][JOB])
-    with pytest.raises((ValueError, TypeError), match=re.escape(says)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(description)):
         Job.from_dict(resources["jobs"][JOB])
     (said,) = problems(tmp_path, "prod", resources)
     assert said["severity"] == "error"
@@ -124,11 +124,11 @@ def test_what_the_package_lets_pass_is_ours_to_find() -> None:
         ("assets_dir", "assets", "'assets'"),
     ],
 )
-def test_a_spoilt_monitor_is_refused(old: str, new: str, says: str) -> None:
+def test_a_spoilt_monitor_is_refused(old: str, new: str, description: str) -> None:
     from databricks.bundles.quality_monitors import QualityMonitor
 
     monitor = read_bundle(ROOT).whole.resolved("prod")["quality_monitors"]["model_outcomes"]
-    with pytest.raises((ValueError, TypeError), match=re.escape(says)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(description)):
         QualityMonitor.from_dict(json.loads(json.dumps(monitor).replace(old, new)))
 
 

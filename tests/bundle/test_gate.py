@@ -35,7 +35,7 @@ class Mutant(NamedTuple):
     file: str
     old: str
     new: str
-    says: str
+    description: str
 
 
 MUTANTS = [
@@ -399,7 +399,7 @@ def test_a_planted_fault_is_found(bundle: Path, mutant: Mutant) -> None:
     assert mutant.old in text, "the bundle has changed: plant this fault anew"
     file.write_text(text.replace(mutant.old, mutant.new, 1), "utf-8")
     found = faults(bundle)
-    assert any(mutant.says in fault for fault in found), found
+    assert any(mutant.description in fault for fault in found), found
 
 
 def test_what_is_included_is_no_longer_optional(bundle: Path) -> None:
@@ -446,9 +446,9 @@ def test_a_target_may_spoil_what_the_files_have_right(bundle: Path) -> None:
         ("- a\n", "it holds no mapping"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(bundle: Path, text: str, says: str) -> None:
+def test_a_file_that_cannot_be_read_is_named(bundle: Path, text: str, description: str) -> None:
     (bundle / DATABRICKS).write_text(text, "utf-8")
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=description):
         read_bundle(bundle)
 
 

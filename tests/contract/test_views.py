@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("needs_client")
 
 ROWS, AMONG, NAME = "main.ml.sizes_predictions", "main.ml.model_serving", "main.ml.sizes_predictions_latest"
-VIEW = View(rows=ROWS, among=AMONG, on=("as_of_date", "model_version"), says="what to act on")
+VIEW = View(rows=ROWS, among=AMONG, on=("as_of_date", "model_version"), description="what to act on")
 DAY = date(2025, 1, 1)
 
 

@@ -142,17 +142,17 @@ def test_no_value_of_a_day_needs_gold_after_it(built, builder, back):
 def table_of(*columns):
     return TableSpec(
         name="visits",
-        says="one row per job and day",
+        description="one row per job and day",
         keys=("job_id",),
         time="visit_day",
-        columns=(daily("visits", "count(*)", empty=0, says="visits"), *columns),
+        columns=(daily("visits", "count(*)", empty=0, description="visits"), *columns),
     )
 
 
 class Visits(DailyFeatures):
     """Runs on the day they ended."""
 
-    table = table_of(total("visits_3d", "visits", window=days(3), says="visits, last 3 days"))
+    table = table_of(total("visits_3d", "visits", window=days(3), description="visits, last 3 days"))
 
     def events(self, gold):
         return gold.fact_job_run_timeline.selectExpr("job_id", "to_date(period_end_time) AS day")
@@ -160,8 +160,10 @@ class Visits(DailyFeatures):
 
 class LooksAhead(Visits):
     table = table_of(
-        derived("visits_next_day", "lead(visits) OVER (PARTITION BY job_id ORDER BY __day)", says="visits tomorrow"),
-        total("visits_3d", "visits", window=days(3), says="visits, last 3 days"),
+        derived(
+            "visits_next_day", "lead(visits) OVER (PARTITION BY job_id ORDER BY __day)", description="visits tomorrow"
+        ),
+        total("visits_3d", "visits", window=days(3), description="visits, last 3 days"),
     )
 
 
@@ -169,7 +171,7 @@ class KnowsTheEnd(Visits):
     """Counts a run on the day of its start, though how it went is known at its end only."""
 
     table = table_of(
-        daily("finished", "count_if(result_state = 'SUCCEEDED')", empty=0, says="runs that will have succeeded")
+        daily("finished", "count_if(result_state = 'SUCCEEDED')", empty=0, description="runs that will have succeeded")
     )
 
     def events(self, gold):
@@ -271,17 +273,17 @@ def test_one_changed_value_is_found_and_named_alone(tiny):
 
 
 class VisitsAnew(Visits):
-    table = table_of(total("visits_3d", "visits", window=days(4), says="visits, last 3 days"))
+    table = table_of(total("visits_3d", "visits", window=days(4), description="visits, last 3 days"))
 
 
 class VisitsReworded(Visits):
-    table = table_of(total("visits_3d", "visits", window=days(3), says="the same in other words", unit="visits"))
+    table = table_of(total("visits_3d", "visits", window=days(3), description="the same in other words", unit="visits"))
 
 
 class VisitsAndMore(Visits):
     table = table_of(
-        total("visits_3d", "visits", window=days(3), says="visits, last 3 days"),
-        total("visits_7d", "visits", window=days(7), says="visits, last 7 days"),
+        total("visits_3d", "visits", window=days(3), description="visits, last 3 days"),
+        total("visits_7d", "visits", window=days(7), description="visits, last 7 days"),
     )
 
 

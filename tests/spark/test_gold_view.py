@@ -15,7 +15,7 @@ from domains.gold.contract import DIM_JOB, FACT_JOB_RUN_TIMELINE, INCIDENT_TRUTH
 from framework.base.errors import GoldError, MissingInputError
 from framework.declare.gold import Days, GoldColumn
 from framework.gold.quarantine import QUARANTINE, Profiler, quarantine
-from framework.gold.validation import conform
+from framework.gold.validation import validate
 from framework.stores.arrow import to_arrow
 
 TIMELINE = "fact_job_run_timeline"
@@ -62,7 +62,7 @@ def test_absent_columns_are_null_and_others_take_the_declared_type(spark):
         "TIMESTAMP_NTZ'2026-05-06 13:00:00' AS period_end_time, '61' AS run_duration_seconds, "
         "'[\"c1\",\"c2\"]' AS compute_ids, 'x' AS a_stranger"
     )
-    found = conform(raw, FACT_JOB_RUN_TIMELINE)
+    found = validate(raw, FACT_JOB_RUN_TIMELINE)
     assert found.columns == [*FACT_JOB_RUN_TIMELINE.names, "_unreadable", "known_at"]
     declared = {c.name: c.type.lower() for c in FACT_JOB_RUN_TIMELINE.columns}
     assert dict(found.dtypes) == declared | {"_unreadable": "string", "known_at": "timestamp"}
@@ -78,13 +78,13 @@ def test_a_map_comes_from_text_and_a_gold_name_is_translated(spark):
     renamed = tuple(dataclasses.replace(c, gold_name="what") if c.name == "kind" else c for c in INCIDENT_TRUTH.columns)
     table = dataclasses.replace(INCIDENT_TRUTH, columns=renamed)
     raw = spark.sql("SELECT 'i1' AS incident_id, 'outage' AS what, 'not this' AS kind, '{\"job\":\"7\"}' AS entity")
-    row = conform(raw, table).collect()[0]
+    row = validate(raw, table).collect()[0]
     assert (row["kind"], row["entity"]) == ("outage", {"job": "7"})
 
 
 def test_a_decimal_keeps_its_places(spark):
     table = dataclasses.replace(DIM_JOB, columns=(GoldColumn(name="cost", type="DECIMAL(18,6)"),), known_at="NULL")
-    assert [str(r["cost"]) for r in conform(spark.sql("SELECT '0.100001' AS cost"), table).collect()] == ["0.100001"]
+    assert [str(r["cost"]) for r in validate(spark.sql("SELECT '0.100001' AS cost"), table).collect()] == ["0.100001"]
 
 
 # ---------------------------------------------------------------- the cut

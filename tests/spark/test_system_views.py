@@ -436,7 +436,7 @@ def test_a_second_opening_deploys_nothing_and_another_option_one_view(account, o
         assert len(again.rows("fact_usage")) == 1
         described = opened.runtime.spark.sql(f"DESCRIBE TABLE {CATALOG}.{OURS}.gold_fact_usage").collect()
         assert {row["col_name"]: row["comment"] for row in described} == {
-            c.name: c.says for c in DECLARED["fact_usage"].columns
+            c.name: c.description for c in DECLARED["fact_usage"].columns
         }
         euro = {"catalog": CATALOG, "schema_name": OURS, "options": {"gold": {"currency": "EUR"}}}
         other = Account(open_runtime("system", tmp_path, **euro))

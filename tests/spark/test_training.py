@@ -128,7 +128,7 @@ class OddJobs(AnomalyTrainer):
         use_case="odd_jobs",
         question="Which jobs behave oddly today?",
         action="look",
-        label_says="judged on injected incidents of jobs",
+        label_description="judged on injected incidents of jobs",
         unit="workspace-job-day",
         lookups=(JOBS,),
         horizon=days(1),
@@ -295,7 +295,7 @@ def test_a_replayed_day_knows_the_events_that_a_run_of_that_day_would(runtime: R
 def test_no_detector_is_judged_on_days_whose_events_may_yet_come(runtime: Runtime) -> None:
     trainer = PerformanceRegressionDetector()
     data = trainer.prepare(runtime, runtime.as_of)
-    judged = trainer.rehearse(data, runtime)
+    judged = trainer.evaluate_fit(data, runtime)
     assert data.part("test")["_day"].max() == pd.Timestamp(runtime.as_of)
     assert judged.day.max() == pd.Timestamp(runtime.as_of - trainer.spec.horizon)
     assert len(judged.day) == len(judged.truth) == len(judged.answer) == len(judged.baseline) == len(judged.rows)

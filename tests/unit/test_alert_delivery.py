@@ -172,9 +172,9 @@ def test_slack_gets_plain_text_blocks():
         (None, 1, "(since 2025-03-03, open)"),
     ],
 )
-def test_a_message_says_since_when(opened, newest, says):
+def test_a_message_says_since_when(opened, newest, description):
     opened_on = None if opened is None else day(opened)
-    assert says in message(opened_on=opened_on, last_day=day(newest)).text
+    assert description in message(opened_on=opened_on, last_day=day(newest)).text
 
 
 def test_teams_gets_an_adaptive_card_without_markup():
@@ -215,8 +215,8 @@ def test_a_message_of_ten_long_alerts_fits_what_receivers_take(shape):
         ("", ""),
     ],
 )
-def test_mail_addresses_lose_their_name(text, says):
-    assert masked(text) == says
+def test_mail_addresses_lose_their_name(text, description):
+    assert masked(text) == description
 
 
 # ---------------------------------------------------------------- the queue
@@ -442,10 +442,10 @@ def test_references_and_addresses_of_this_machine_are_settings(tmp_path, url):
         ({"kind": "file", "url": "env:X"}, "alert_sinks.team.file.url"),
     ],
 )
-def test_mistakes_in_a_sink_name_the_option(options, says):
+def test_mistakes_in_a_sink_name_the_option(options, description):
     with pytest.raises(ConfigError) as error:
         load_settings({"alert_sinks": {"team": options}})
-    assert f"option '{says}' cannot be used" in str(error.value)
+    assert f"option '{description}' cannot be used" in str(error.value)
     assert SECRET not in str(error.value)
 
 

@@ -278,10 +278,10 @@ def test_a_person_lists_acknowledges_and_closes(home):
         (("close", "00000000"), "--verdict"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_exit_2(home, words, says):
+def test_a_mistake_on_the_command_line_is_exit_2(home, words, description):
     found = call(home, *words)
     assert found.exit_code == 2
-    assert says in found.output
+    assert description in found.output
 
 
 def test_the_commands_start_no_engine_and_answer_quickly(home):

@@ -17,7 +17,7 @@ from framework.training.data import Fitted
 from tests.unit.alerting import plugins
 
 SPEC = ModelSpec(
-    name="the_model", use_case="the_case", question="?", action="act", label_says="", unit="day",
+    name="the_model", use_case="the_case", question="?", action="act", label_description="", unit="day",
     lookups=(Lookup(table="t"),), horizon=days(1), baseline=GroupPrior(by=("k",)),
 )  # fmt: skip
 
@@ -203,11 +203,11 @@ def test_an_entity_with_several_rows_alerts_once_with_the_worst_and_the_worst_co
 )
 def test_an_answer_that_the_model_cannot_give_is_refused(task, spec):
     with pytest.raises(SpecError, match=f"'{spec['alert_on'][0]}' in alert_on is no answer of the model"):
-        dataclasses.replace(SPEC, **spec).alarming(task)
+        dataclasses.replace(SPEC, **spec).alert_condition(task)
 
 
 def test_classes_that_training_names_are_taken_as_they_are():
-    assert dataclasses.replace(SPEC, alert_on=("any",)).alarming(Task.MULTICLASS) == ("any",)
+    assert dataclasses.replace(SPEC, alert_on=("any",)).alert_condition(Task.MULTICLASS) == ("any",)
 
 
 def test_it_is_refused_when_the_trainer_is_written():
@@ -223,7 +223,7 @@ def test_who_is_told_changes_no_training():
 def test_good_news_of_the_models_that_exist_wakes_nobody():
     def words(model):
         trainer = plugins().trainers[model].item
-        return trainer.spec.alarming(trainer.task)
+        return trainer.spec.alert_condition(trainer.task)
 
     assert words("retry_success_predictor") == ("0",)
     assert words("commitment_recommender") == words("cache_hit_predictor") == words("tag_recommender") == ()

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.declare.model import FromFeature, GroupPrior, Task
-from framework.training.baseline import Baseline, baseline_answers, fit_baseline
+from framework.training.baseline import Baseline, baseline_predictions, fit_baseline
 
 NAN = float("nan")
 
 
 def answers(baseline, train, rows, task, labels=("label",), classes=0):
-    return baseline_answers(baseline, pd.DataFrame(train), pd.DataFrame(rows), labels, task, classes)
+    return baseline_predictions(baseline, pd.DataFrame(train), pd.DataFrame(rows), labels, task, classes)
 
 
 def last(*columns):
@@ -121,7 +121,7 @@ def test_without_strength_it_is_the_groups_own_mean_and_with_much_the_global_one
 def test_a_group_of_several_keys_and_rows_that_share_an_index():
     train = {"w": ["a", "a", "b"], "j": ["1", "2", "1"], "label": [1, 0, 0]}
     rows = pd.DataFrame({"w": ["b", "a", "a"], "j": ["1", "1", "2"]}, index=[7, 7, 0])
-    found = baseline_answers(
+    found = baseline_predictions(
         GroupPrior(by=("w", "j"), strength=0), pd.DataFrame(train), rows, ("label",), Task.BINARY, 0
     )
     assert found.tolist() == [0.0, 1.0, 0.0]

@@ -91,10 +91,10 @@ def test_an_unknown_model_names_the_nearest(tmp_path):
 def test_a_settings_file_with_a_mistake_is_exit_2(tmp_path):
     file = tmp_path / "settings.toml"
     file.write_text("sed = 1")
-    for given, says in ((file, "did you mean 'seed'?"), (tmp_path / "none.toml", "cannot read it")):
+    for given, description in ((file, "did you mean 'seed'?"), (tmp_path / "none.toml", "cannot read it")):
         found = call("run", "--config", str(given), "--home", str(tmp_path / "home"))
         assert found.exit_code == 2
-        assert says in text_of(found.stderr)
+        assert description in text_of(found.stderr)
 
 
 def test_the_environment_is_checked_too(monkeypatch):

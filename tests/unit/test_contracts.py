@@ -36,7 +36,7 @@ def test_no_two_models_share_label_inputs_and_algorithm():
     for name, offer in PLUGINS.trainers.items():
         spec = offer.item.spec
         inputs = tuple(sorted(f"{k.table}.{c}" for k in spec.lookups for c in (k.columns or ("*",))))
-        what = (spec.label_says, inputs, algorithm_of(offer.item().estimator()))
+        what = (spec.label_description, inputs, algorithm_of(offer.item().estimator()))
         assert what not in seen, f"{name} repeats {seen[what]}"
         seen[what] = name
 

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The mark of a block, and the words before it that tell the reader the same.
-SAYS = {
+DESCRIPTIONS = {
     "run": "Run by a test:",
     "workspace": "Needs a workspace:",
     "changes": "Changes this machine:",
@@ -107,8 +107,8 @@ def faults_of(page: str) -> list[str]:
     for block in blocks(page):
         if block.language not in KINDS.get(block.mark, ()):
             found.append(f"a block '{block.language} {block.mark}': no such mark, or not for this language")
-        elif not block.before.endswith(SAYS[block.mark]):
-            found.append(f"no '{SAYS[block.mark]}' above: {block.lines[0]}")
+        elif not block.before.endswith(DESCRIPTIONS[block.mark]):
+            found.append(f"no '{DESCRIPTIONS[block.mark]}' above: {block.lines[0]}")
         else:
             found += [f"{fault}: {block.lines[0]}" for fault in CHECKS[block.language](block)]
     return found
@@ -283,7 +283,7 @@ CHECKS: dict[str, Callable[[Block], list[str]]] = {
 def test_every_block_is_marked_and_names_only_what_exists() -> None:
     assert faults_of(PAGE) == []
     assert {block.language for block in blocks(PAGE)} == set(CHECKS)
-    assert {block.mark for block in blocks(PAGE)} == set(SAYS)
+    assert {block.mark for block in blocks(PAGE)} == set(DESCRIPTIONS)
 
 
 @pytest.mark.parametrize("line", [line for block in blocks(PAGE) if block.mark == "run" for line in block.lines])
@@ -329,10 +329,10 @@ def test_what_needs_no_workspace_runs(line: str) -> None:
         ("include:\n  - jobs/resources/*.yml", "include:\n  - jobs/*/*.yml", "leaves out jobs/resources/*.yml"),
     ],
 )
-def test_a_planted_fault_is_found(old: str, new: str, says: str) -> None:
+def test_a_planted_fault_is_found(old: str, new: str, description: str) -> None:
     assert old in PAGE, "the page has changed: plant another fault"
     found = faults_of(PAGE.replace(old, new))
-    assert any(says in fault for fault in found), found
+    assert any(description in fault for fault in found), found
 
 
 @pytest.mark.parametrize(
@@ -345,9 +345,9 @@ def test_a_planted_fault_is_found(old: str, new: str, says: str) -> None:
         ("run_doctor({", "run_doctor(({", "never closed|does not match"),
     ],
 )
-def test_a_planted_fault_in_settings_and_python_is_refused(old: str, new: str, says: str) -> None:
+def test_a_planted_fault_in_settings_and_python_is_refused(old: str, new: str, description: str) -> None:
     assert old in PAGE, "the page has changed: plant another fault"
-    with pytest.raises((ConfigError, ValidationError, ImportError, SyntaxError), match=says):
+    with pytest.raises((ConfigError, ValidationError, ImportError, SyntaxError), match=description):
         faults_of(PAGE.replace(old, new))
 
 

@@ -301,7 +301,9 @@ def test_the_page_on_operation_names_every_error_alert_and_reason():
     leaves = [
         kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and kind.__mro__[1:2] != (Exception,)
     ]
-    columns = {table.name: {name: says for name, _, says in table.columns} for table in (ALERTS, REQUESTS)}
+    columns = {
+        table.name: {name: description for name, _, description in table.columns} for table in (ALERTS, REQUESTS)
+    }
     kinds = re.findall(r"\w+", columns["alerts"]["kind"].replace(" or ", ", "))
     reasons = re.findall(r"\w+", columns["retrain_requests"]["reason"].replace(" or ", ", "))
     assert {"DeliveryError", "drift", "label_drift"} <= {*leaves, *kinds, *reasons}

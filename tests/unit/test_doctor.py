@@ -297,10 +297,10 @@ def test_what_is_installed_here_is_what_we_ask_for():
         ({}, False, "no Databricks runtime"),
     ],
 )
-def test_the_runtime_is_told_from_the_environment(environment, ok, says):
+def test_the_runtime_is_told_from_the_environment(environment, ok, description):
     check = machine.workspace_runtime(environment)
     assert check.ok is ok
-    assert says in check.detail
+    assert description in check.detail
 
 
 def test_a_home_is_checked_without_making_it(tmp_path):

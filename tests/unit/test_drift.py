@@ -26,7 +26,11 @@ from framework.monitoring.drift.weeks import Usual, Weeks
 from tests.panels import START, panel, wander
 
 SPEC = TableSpec(
-    name="panel", says="x", keys=("entity",), time="day", columns=(Feature(name="f0", sql="1", says="a number"),)
+    name="panel",
+    description="x",
+    keys=("entity",),
+    time="day",
+    columns=(Feature(name="f0", sql="1", description="a number"),),
 )
 QUIET = Usual(weeks=30, psi=0.0, ks=0.0, missing_low=0.0, missing_high=0.0, new=0.0)
 

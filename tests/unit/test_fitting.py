@@ -19,7 +19,7 @@ from framework.training.fitting import (
     confident_from,
     importance,
     reason_outputs,
-    usual_ranges,
+    training_ranges,
 )
 from framework.training.split import Split
 
@@ -126,7 +126,8 @@ def test_the_threshold_is_one_half_where_labels_cannot_tell():
 def training_data(frame, inputs, train, test):
     """A training whose rows are split by position."""
     spec = ModelSpec(
-        name="the_model", use_case="the_case", question="what?", action="act", label_says="the label", unit="job-day",
+        name="the_model", use_case="the_case", question="what?", action="act", label_description="the label",
+        unit="job-day",
         lookups=(Lookup(table="jobs"),), horizon=days(1),
         baseline=FromFeature(columns=("a",)),
     )  # fmt: skip
@@ -137,7 +138,7 @@ def training_data(frame, inputs, train, test):
     )  # fmt: skip
     return TrainingData(
         spec=spec,
-        grain=TableSpec(name="jobs", says="a job's day", keys=("job_id",), time="run_date", columns=()),
+        grain=TableSpec(name="jobs", description="a job's day", keys=("job_id",), time="run_date", columns=()),
         frame=frame,
         split=split,
         inputs=tuple(inputs),
@@ -154,7 +155,7 @@ def test_usual_ranges_come_from_training_rows_without_the_missing_ones():
     values = np.append(np.arange(101.0), [np.nan] * 9 + [1e9] * 10)
     frame = pd.DataFrame({"a": values, "b": np.nan, "name": "text", "whole": 5.0, "unweighted": 1.0})
     data = training_data(frame, ["a", "b", "name", "whole", "unweighted"], np.arange(110), np.arange(110, 120))
-    found = usual_ranges(data, {"a": 0.5, "b": 1.0, "name": 1.0, "whole": 1.0})
+    found = training_ranges(data, {"a": 0.5, "b": 1.0, "name": 1.0, "whole": 1.0})
     assert found == {"a": [5.0, 95.0, 0.5], "whole": [5.0, 5.0, 1.0]}
 
 

@@ -26,14 +26,14 @@ from framework.declare.formulas import (
 from framework.declare.model import days
 
 WINDOWED = {
-    "total": total("x", "runs", window=days(7), says="s"),
-    "mean": mean("x", "runs", window=days(7), says="s"),
-    "rate": rate("x", "failed", "runs", window=days(7), says="s"),
-    "smoothed_rate": smoothed_rate("x", "failed", "runs", window=days(7), says="s"),
+    "total": total("x", "runs", window=days(7), description="s"),
+    "mean": mean("x", "runs", window=days(7), description="s"),
+    "rate": rate("x", "failed", "runs", window=days(7), description="s"),
+    "smoothed_rate": smoothed_rate("x", "failed", "runs", window=days(7), description="s"),
     "sorted_values": sorted_values("x", "seconds", window=days(7)),
-    "days_since": days_since("x", "failed", window=days(7), says="s"),
-    "zscore": zscore("x", "runs", window=days(7), says="s"),
-    "lagged": lagged("x", "runs", by=days(7), says="s"),
+    "days_since": days_since("x", "failed", window=days(7), description="s"),
+    "zscore": zscore("x", "runs", window=days(7), description="s"),
+    "lagged": lagged("x", "runs", by=days(7), description="s"),
 }
 
 
@@ -62,27 +62,27 @@ def test_formulas_refer_to_what_they_are_made_of():
     known = {"runs", "failed", "seconds", "x", "other"}
     assert WINDOWED["rate"].refers_to(known) == {"failed", "runs"}
     assert WINDOWED["days_since"].refers_to(known) == {"failed"}
-    assert quantile("p95", 0.95, "x", says="s").refers_to(known) == {"x"}
+    assert quantile("p95", 0.95, "x", description="s").refers_to(known) == {"x"}
 
 
 def test_helpers_are_hidden_and_features_are_not():
     assert values("v", "seconds").hidden
     assert WINDOWED["sorted_values"].hidden
     assert values("v", "seconds").type == WINDOWED["sorted_values"].type == "array<double>"
-    assert not quantile("p95", 0.95, "x", says="s").hidden
+    assert not quantile("p95", 0.95, "x", description="s").hidden
     assert not WINDOWED["lagged"].hidden
 
 
 def test_a_daily_column_has_a_value_for_days_without_events():
-    assert daily("runs", "count(*)", says="s", empty=0).empty == 0
-    assert daily("share", "avg(x)", says="s").empty is None
-    assert daily("runs", "count(*)", says="s").stage == "day"
-    assert daily("runs", "count(*)", says="s").window == 0
+    assert daily("runs", "count(*)", description="s", empty=0).empty == 0
+    assert daily("share", "avg(x)", description="s").empty is None
+    assert daily("runs", "count(*)", description="s").stage == "day"
+    assert daily("runs", "count(*)", description="s").window == 0
 
 
 def test_a_quantile_of_no_values_is_null_and_of_one_value_is_that_value():
     assert nearest_rank("a", 0.5) == "try_element_at(a, cast(greatest(ceil(0.5 * size(a)), 1) AS int))"
-    assert quantile("p50", 0.5, "a", says="s").sql == nearest_rank("a", 0.5)
+    assert quantile("p50", 0.5, "a", description="s").sql == nearest_rank("a", 0.5)
 
 
 def test_the_last_elements_are_at_most_as_many_as_there_are():
@@ -96,7 +96,7 @@ def test_the_calendar_takes_the_weekday_of_the_rows_own_day():
 
 
 def test_needs_reach_the_declaration():
-    assert derived("x", "runs", says="s", needs=("fact.state",)).needs == ("fact.state",)
+    assert derived("x", "runs", description="s", needs=("fact.state",)).needs == ("fact.state",)
     assert values("v", "seconds", needs=("fact.seconds",)).needs == ("fact.seconds",)
 
 

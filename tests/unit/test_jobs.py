@@ -171,8 +171,8 @@ def test_options_of_the_job_itself(called, tmp_path):
         ("score", ["--schemas=a.b"], "unknown parameter '--schemas=a.b'"),
     ],
 )
-def test_what_cannot_be_used_is_named(stage, words, says, called):
-    with pytest.raises(SystemExit, match=says.replace("(", r"\(")):
+def test_what_cannot_be_used_is_named(stage, words, description, called):
+    with pytest.raises(SystemExit, match=description.replace("(", r"\(")):
         jobs.run_stage(stage, words)
     assert called.settings is None
 
@@ -185,14 +185,14 @@ def test_what_cannot_be_used_is_named(stage, words, says, called):
         (["--domains=costs"], "did you mean 'cost'?"),
     ],
 )
-def test_an_unknown_choice_starts_no_engine(words, says, monkeypatch, capsys):
+def test_an_unknown_choice_starts_no_engine(words, description, monkeypatch, capsys):
     def never(*_):
         raise AssertionError("an engine was started")
 
     monkeypatch.setattr("framework.run.opening.open_runtime", never)
     with pytest.raises(SystemExit):
         jobs.run_stage("features", words)
-    assert says in last_line(capsys)["error"]
+    assert description in last_line(capsys)["error"]
 
 
 def test_the_tables_of_some_models_in_order():

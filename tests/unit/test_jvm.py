@@ -15,10 +15,10 @@ from framework.stores.local.java import Archive, Java, find_java, plan_archive
 from framework.stores.local.jvm import start_gateway
 
 
-def fake_java(home: Path, version: str | None, says: str = "") -> Path:
+def fake_java(home: Path, version: str | None, description: str = "") -> Path:
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
-    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{says}' >&2\n")
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{description}' >&2\n")
     program.chmod(0o755)
     if version:
         (home / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
@@ -53,7 +53,7 @@ def test_java_home_comes_first(clean, tmp_path):
 
 @pytest.mark.parametrize("version", ["11.0.2", "1.8.0_392", "25.0.1", None])
 def test_wrong_java_home_falls_through_to_path(clean, tmp_path, version):
-    fake_java(tmp_path / "a", version, says="no version here")
+    fake_java(tmp_path / "a", version, description="no version here")
     clean.setenv("JAVA_HOME", str(tmp_path / "a"))
     program = fake_java(tmp_path / "b", "21")
     clean.setenv("PATH", str(program.parent))
@@ -61,7 +61,7 @@ def test_wrong_java_home_falls_through_to_path(clean, tmp_path, version):
 
 
 def test_link_on_path_leads_to_the_release_file(clean, tmp_path):
-    program = fake_java(tmp_path / "jdk", "17.0.1", says='openjdk version "11"')
+    program = fake_java(tmp_path / "jdk", "17.0.1", description='openjdk version "11"')
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "java").symlink_to(program)
     clean.setenv("PATH", str(tmp_path / "links"))
@@ -69,7 +69,7 @@ def test_link_on_path_leads_to_the_release_file(clean, tmp_path):
 
 
 def test_java_without_release_file_is_asked(clean, tmp_path):
-    program = fake_java(tmp_path / "a", None, says='openjdk version "21.0.3" 2024-04-16')
+    program = fake_java(tmp_path / "a", None, description='openjdk version "21.0.3" 2024-04-16')
     clean.setenv("JAVA_HOME", str(tmp_path / "a"))
     assert find_java() == Java(program, 21, "JAVA_HOME")
 
@@ -144,7 +144,7 @@ def test_unusable_cache_folder_only_costs_time(planned, monkeypatch, tmp_path):
 
 def test_failed_start_shows_the_log_and_leaves_nothing(clean, tmp_path):
     pytest.importorskip("pyspark")
-    fake_java(tmp_path / "jdk", "17.0.1", says="Invalid maximum heap size")
+    fake_java(tmp_path / "jdk", "17.0.1", description="Invalid maximum heap size")
     clean.setenv("JAVA_HOME", str(tmp_path / "jdk"))
     clean.setenv("PYSPARK_GATEWAY_PORT", "1")  # another gateway's
     gateway = start_gateway({"spark.master": "local[1]"}, "2zz")

@@ -13,7 +13,7 @@ from framework.training import AnomalyTrainer, ClassificationTrainer, ModelTrain
 
 
 def table(name):
-    return TableSpec(name=name, says="a job's day", keys=("job_id",), time="run_date", columns=())
+    return TableSpec(name=name, description="a job's day", keys=("job_id",), time="run_date", columns=())
 
 
 def model(name):
@@ -22,7 +22,7 @@ def model(name):
         use_case="the_case",
         question="what?",
         action="act",
-        label_says="the label",
+        label_description="the label",
         unit="job-day",
         lookups=(Lookup(table="jobs"),),
         horizon=days(1),
@@ -112,10 +112,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_plugin_is_named_and_the_rest_loads(name):
-    plugin, says = BROKEN[name]
+    plugin, description = BROKEN[name]
     found = discover(extra={name: plugin, "good": Offers("good")})
     assert set(found.broken) == {name}
-    assert says in found.broken[name]
+    assert description in found.broken[name]
     assert {"good", "gold", "reliability"} <= set(found.domains)
     assert name not in found.domains
     assert found.builders["good"].domain == "good"

@@ -11,8 +11,10 @@ from framework.declare.model import TableSpec, Task, days, hours
 from framework.training.probe import check_features, check_label_frame
 
 ROWS, ENTITIES = 600, 20
-DAILY = TableSpec(name="jobs", says="a job's day", keys=("workspace_id", "job_id"), time="run_date", columns=())
-EVENTS = TableSpec(name="runs", says="a run", keys=("job_id",), time="end_time", columns=(), time_type="timestamp")
+DAILY = TableSpec(name="jobs", description="a job's day", keys=("workspace_id", "job_id"), time="run_date", columns=())
+EVENTS = TableSpec(
+    name="runs", description="a run", keys=("job_id",), time="end_time", columns=(), time_type="timestamp"
+)
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ from framework.declare.reading import canonical, read, with_windows
 
 
 def table(*columns: Feature) -> TableSpec:
-    return TableSpec(name="runs", says="Runs.", keys=("job_id",), time="run_date", columns=columns)
+    return TableSpec(name="runs", description="Runs.", keys=("job_id",), time="run_date", columns=columns)
 
 
 def daily(*columns: Feature) -> type:
     """Create a daily builder over some columns."""
     return type(
-        "Made", (DailyFeatures,), {"table": table(fx.counted("cost", "sum(cost)", says="c"), *columns), "events": None}
+        "Made",
+        (DailyFeatures,),
+        {"table": table(fx.counted("cost", "sum(cost)", description="c"), *columns), "events": None},
     )
 
 
@@ -61,7 +63,7 @@ def test_a_formula_refers_to_the_columns_of_its_parse(sql, columns):
 )
 def test_what_no_feature_may_do_is_an_error_where_the_table_is_declared(sql, what):
     with pytest.raises(errors.SpecError) as found:
-        table(fx.derived("ratio", sql, says="r"))
+        table(fx.derived("ratio", sql, description="r"))
     assert what in str(found.value)
     assert "runs.ratio" in str(found.value)
     assert read(sql).faults[0][1]
@@ -69,19 +71,19 @@ def test_what_no_feature_may_do_is_an_error_where_the_table_is_declared(sql, wha
 
 def test_an_unknown_column_is_named_with_the_nearest():
     with pytest.raises(errors.SpecError, match=r"no column 'costt'.*cost"):
-        daily(fx.total("cost_7d", "costt", window=days(7), says="c"))
-    daily(fx.total("cost_7d", "cost", window=days(7), says="c"))
+        daily(fx.total("cost_7d", "costt", window=days(7), description="c"))
+    daily(fx.total("cost_7d", "cost", window=days(7), description="c"))
 
 
 def test_a_column_that_is_called_like_a_window_is_refused():
     with pytest.raises(errors.SpecError, match="'peers' is a word of the formulas"):
-        table(fx.derived("peers", "cost", says="p"))
+        table(fx.derived("peers", "cost", description="p"))
 
 
 def test_a_field_of_a_struct_is_no_column_of_that_name():
     ordered = table(
-        fx.derived("failed", "max(outcomes.failed)", says="f"),
-        fx.derived("outcomes", "last(state) OVER trailing", says="o", window=days(3)),
+        fx.derived("failed", "max(outcomes.failed)", description="f"),
+        fx.derived("outcomes", "last(state) OVER trailing", description="o", window=days(3)),
     )
     assert [[column.name for column in layer] for layer in ordered.layers()] == [["outcomes"], ["failed"]]
 

@@ -143,7 +143,11 @@ def home_scorer(name):
 
 def test_without_held_back_weeks_the_last_weeks_of_training_tell_what_is_usual():
     spec = TableSpec(
-        name="panel", says="x", keys=("entity",), time="day", columns=(Feature(name="f0", sql="1", says="x"),)
+        name="panel",
+        description="x",
+        keys=("entity",),
+        time="day",
+        columns=(Feature(name="f0", sql="1", description="x"),),
     )
     rows = panel(entities=30, days=60, features=1, seed=3)
     found = sketch_columns(rows, {"f0": "double"}, spec, START + timedelta(days=59))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.card_facts import HeatMap, Line
 from framework.ops.report.facts import Forecast, Point, Strip, Timeline
 from framework.ops.report.figures import Figures
@@ -23,7 +23,7 @@ values = st.floats(-1e12, 1e12, allow_subnormal=False)
 
 
 def plain(text):
-    return text.replace(words.JOINT, " ")
+    return text.replace(readable.JOINT, " ")
 
 
 @pytest.mark.parametrize(
@@ -46,33 +46,33 @@ def plain(text):
         (5, "", "5"),
     ],
 )
-def test_quantities(value, unit, says):
-    assert plain(words.quantity(value, unit)) == says
+def test_quantities(value, unit, description):
+    assert plain(readable.quantity(value, unit)) == description
 
 
 def test_a_range_names_its_unit_once():
-    assert plain(words.span(386, 603, "list price")) == "386 to 603 list price"
-    assert plain(words.span(30, 600, "seconds")) == "30 seconds to 10 minutes"
-    assert plain(words.span(0.1, 0.5, "share")) == "10 to 50 %"
-    assert words.span(2, 2, "") == "2"
-    assert words.span(1, 2, "") == "1 to 2"
-    assert words.span(None, 2, "") == "not known to 2"
+    assert plain(readable.span(386, 603, "list price")) == "386 to 603 list price"
+    assert plain(readable.span(30, 600, "seconds")) == "30 seconds to 10 minutes"
+    assert plain(readable.span(0.1, 0.5, "share")) == "10 to 50 %"
+    assert readable.span(2, 2, "") == "2"
+    assert readable.span(1, 2, "") == "1 to 2"
+    assert readable.span(None, 2, "") == "not known to 2"
 
 
 @given(values | st.none() | st.sampled_from([math.inf, -math.inf, math.nan]), st.sampled_from(UNITS))
 def test_any_figure_can_be_said(value, unit):
-    assert words.quantity(value, unit)
+    assert readable.quantity(value, unit)
 
 
 def test_entities_are_spoken_narrowest_first():
-    assert words.entity({"workspace_id": "w1", "job_id": "7"}) == "job 7, workspace w1"
+    assert readable.entity({"workspace_id": "w1", "job_id": "7"}) == "job 7, workspace w1"
     table = {"table_catalog": "main", "table_schema": "sales", "table_name": "orders"}
-    assert words.entity(table) == "table main.sales.orders"
+    assert readable.entity(table) == "table main.sales.orders"
 
 
 def test_a_reason_without_figures_is_still_a_sentence():
     found = {"feature": "gone_feature", "value": None, "low": math.nan, "high": 2.0}
-    assert words.reason(found, {}) == ("gone feature: not known, usually not known to 2", False)
+    assert readable.reason(found, {}) == ("gone feature: not known, usually not known to 2", False)
 
 
 @given(values, values)
@@ -119,7 +119,7 @@ def test_any_forecast_can_be_drawn(past, newest, unit, about):
     )
     last = Point(day=DAY + timedelta(days=20), prediction=newest[0], low=newest[1], high=newest[2])
     clean = "".join(c for c in about if c.isprintable())
-    svg = parsed(Figures().forecast(Forecast(about=clean, unit=unit, says="it", past=spots, newest=last)))
+    svg = parsed(Figures().forecast(Forecast(about=clean, unit=unit, description="it", past=spots, newest=last)))
     outcomes = sum(o is not None for *_, o in past)
     drawn = "".join(paths(svg, "outcome"))
     assert drawn.count("M") + drawn.count("L") == outcomes
@@ -128,7 +128,7 @@ def test_any_forecast_can_be_drawn(past, newest, unit, about):
 
 def test_a_band_does_not_bridge_two_weeks_of_silence():
     spots = tuple(Point(day=DAY + timedelta(days=n), prediction=1.0, low=0.5, high=2.0) for n in (0, 1, 2, 20, 21))
-    found = Forecast(about="a", unit="", says="it", past=spots[:-1], newest=spots[-1])
+    found = Forecast(about="a", unit="", description="it", past=spots[:-1], newest=spots[-1])
     assert len(paths(parsed(Figures().forecast(found)), "band")) == 2
 
 
@@ -143,7 +143,7 @@ def test_a_timeline_has_one_bar_a_day(counts):
     days = {DAY + timedelta(days=n): count for n, count in counts.items()}
     strips = (Strip(about="<b>&", days=tuple(sorted(days))),)
     found = Timeline(
-        model="m", question="q", marks=(), says="s", first=DAY, last=DAY + timedelta(days=89), counts=days,
+        model="m", question="q", marks=(), description="s", first=DAY, last=DAY + timedelta(days=89), counts=days,
         strips=strips, more=0,
     )  # fmt: skip
     bars, strip = paths(parsed(Figures().timeline(found)), "bar")

@@ -157,29 +157,30 @@ def test_an_entity_says_why_and_what_to_do(report, runtime):
     spec = runtime.plugins.trainers["job_failure_predictor"].item.spec
     assert found.action == spec.action
     assert 0 < len(found.answers) <= 3
-    assert all(answer.says.endswith("% likely") for answer in found.answers)
+    assert all(answer.description.endswith("% likely") for answer in found.answers)
     grain = runtime.plugins.table(spec.lookups[0].table)
     first, second = list(grain.features)[:2]
-    assert found.answers[0].why[0].startswith(f"{first.says}: 9")
+    assert found.answers[0].why[0].startswith(f"{first.description}: 9")
     assert ", usually 1 to 4" in found.answers[0].why[0]
-    assert found.answers[0].why[1].startswith(second.says)  # 5, above 4
+    assert found.answers[0].why[1].startswith(second.description)  # 5, above 4
     assert len(found.answers[0].why) == 2  # the third, 1, lies inside
 
 
 def test_a_forecast_stands_out_where_it_leaves_all_known_outcomes(report):
     found = of(every(report), "job_duration_forecaster")
-    assert found.says == "1 of 20 forecasts outside all outcomes of 90 days"
+    assert found.description == "1 of 20 forecasts outside all outcomes of 90 days"
     assert [answer.about.split(",")[0] for answer in found.answers] == [f"job 0002-{'x' * 12}"]
 
 
 def test_answers_of_every_task_are_in_words(report):
-    says = {f.model: f.answers[0].says.replace("\xa0", " ") for f in every(report) if f.answers}
-    assert re.fullmatch(r"stranger than [\d.]+ % of what training saw", says["cost_anomaly_detector"])
-    assert re.fullmatch(r"\w[\w -]+, [\d.]+ % likely", says["warehouse_optimizer"])
+    description = {f.model: f.answers[0].description.replace("\xa0", " ") for f in every(report) if f.answers}
+    assert re.fullmatch(r"stranger than [\d.]+ % of what training saw", description["cost_anomaly_detector"])
+    assert re.fullmatch(r"\w[\w -]+, [\d.]+ % likely", description["warehouse_optimizer"])
     assert re.match(
-        r"2 of 5 expected; most likely [a-z ]+ [\d.]+ %, [a-z ]+ [\d.]+ %$", says["query_optimization_recommender"]
+        r"2 of 5 expected; most likely [a-z ]+ [\d.]+ %, [a-z ]+ [\d.]+ %$",
+        description["query_optimization_recommender"],
     )
-    assert re.match(r"[\d.]+ (minutes|seconds); in eight of ten cases [\d.]+ ", says["job_duration_forecaster"])
+    assert re.match(r"[\d.]+ (minutes|seconds); in eight of ten cases [\d.]+ ", description["job_duration_forecaster"])
 
 
 def test_challengers_and_fallbacks_are_marked(report, page):
@@ -239,7 +240,7 @@ def test_quarantine_and_remarks(report, page):
 
 def test_what_did_not_run_comes_worst_first(report):
     assert [row[2] for row in report.not_run.rows] == ["failed", "skipped", "fallback"]
-    assert report.not_run.says == "Of 11 units: 1 failed, 1 skipped, 1 fallback."
+    assert report.not_run.description == "Of 11 units: 1 failed, 1 skipped, 1 fallback."
     assert report.header.run_id == "run-of-today"
 
 
@@ -260,15 +261,15 @@ def test_before_the_first_outcome_it_says_when_that_will_be(tmp_path):
     runtime = open_home(tmp_path / "home", models=("budget_forecaster", "job_failure_predictor"))
     predictions(runtime, "budget_forecaster")
     report = collect(runtime, DAY)
-    says = "No outcome is known yet: the first label window ends on Tue 3 Nov 2026."
+    description = "No outcome is known yet: the first label window ends on Tue 3 Nov 2026."
     assert [card.model for card in report.models] == ["budget_forecaster", "job_failure_predictor"]
-    assert of(report.models, "budget_forecaster").performance_says == says
+    assert of(report.models, "budget_forecaster").performance_says == description
     assert of(report.models, "job_failure_predictor").performance_says.startswith("No outcome is known: the model")
     (found,) = report.forecasts
-    assert found.says == says
+    assert found.description == description
     assert len(found.forecasts) == 3
     assert found.forecasts[0].past == ()
-    assert "no outcome is known yet" in of(every(report), "budget_forecaster").says
+    assert "no outcome is known yet" in of(every(report), "budget_forecaster").description
     read(render(report))
 
 

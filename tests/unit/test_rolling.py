@@ -17,13 +17,13 @@ from framework.registry.gate import objection
 from framework.training import ClassificationTrainer, RegressionTrainer
 from framework.training.data import TrainingData
 from framework.training.record import _gate_figures
-from framework.training.rolling import backtest, every, origins, walk
+from framework.training.rolling import backtest, every, origins, rolling_evaluation
 from framework.training.split import cut_at, split_by_time
 from framework.training.trained import Trained
 
 FIRST = pd.Timestamp("2026-01-01")
 SPEC = ModelSpec(
-    name="noise", use_case="noise", question="q", action="a", label_says="l", unit="u",
+    name="noise", use_case="noise", question="q", action="a", label_description="l", unit="u",
     lookups=(Lookup(table="t"),), horizon=days(1), baseline=FromFeature(columns=("usual",)),
 )  # fmt: skip
 
@@ -73,7 +73,7 @@ def panel(seed, *, binary=False, signal=0.0, entities=12, length=90, delay=1):
     calibrate = SPEC.calibrate if binary else timedelta(0)
     return TrainingData(
         spec=SPEC,
-        grain=TableSpec(name="t", says="s", keys=("k",), time="day", columns=()),
+        grain=TableSpec(name="t", description="s", keys=("k",), time="day", columns=()),
         frame=frame,
         split=split_by_time(frame["_day"], known, calibrate=calibrate, test=SPEC.test),
         inputs=("usual", "a", "b"),
@@ -88,11 +88,13 @@ def panel(seed, *, binary=False, signal=0.0, entities=12, length=90, delay=1):
 
 def tags_of_training(trainer, data):
     fitted = trainer.fit(data, None)
-    walked = walk(trainer, data, fitted, None)
-    beats = all(e.beats_baseline for e in (fitted.evaluation, walked.evaluation) if e is not None)
+    rolling_result = rolling_evaluation(trainer, data, fitted, None)
+    beats = all(e.beats_baseline for e in (fitted.evaluation, rolling_result.evaluation) if e is not None)
     import json
 
-    figures = _gate_figures(Trained(data=data, fitted=fitted, walked=walked, fingerprint="").walked)
+    figures = _gate_figures(
+        Trained(data=data, fitted=fitted, rolling_result=rolling_result, fingerprint="").rolling_result
+    )
     return {
         "judged": "true", "beats_baseline": str(beats).lower(), "gate": json.dumps(figures),
         "promote_above": str(SPEC.promote_above),
@@ -140,39 +142,41 @@ def test_origins_cover_the_held_back_days_once_and_in_order(length, count):
 @pytest.mark.parametrize("trainer", [Forecast(), Chance()])
 def test_no_origin_is_fitted_on_what_became_known_after_it(trainer, delay):
     data = panel(3, binary=trainer.calibrates, signal=1.0, delay=delay)
-    walked = walk(trainer, data, trainer.fit(data, None), None)
-    assert walked.origins == 3
-    for fold in walked.folds:
+    rolling_result = rolling_evaluation(trainer, data, trainer.fit(data, None), None)
+    assert rolling_result.origins == 3
+    for fold in rolling_result.folds:
         end = pd.Timestamp(fold.split.calibrate_end + timedelta(days=1), tz="UTC")
         for part in (fold.split.train, fold.split.calibrate):
             assert (data.frame["label_known_at"].iloc[part] <= end).all()
-    rows = np.concatenate([fold.judged.rows for fold in walked.folds])
+    rows = np.concatenate([fold.judged.rows for fold in rolling_result.folds])
     assert sorted(rows) == sorted(data.split.test)
 
 
 def test_later_origins_know_more():
     data = panel(3, signal=1.0)
-    walked = walk(Forecast(), data, Forecast().fit(data, None), None)
-    assert [len(f.split.train) for f in walked.folds] == sorted({len(f.split.train) for f in walked.folds})
+    rolling_result = rolling_evaluation(Forecast(), data, Forecast().fit(data, None), None)
+    assert [len(f.split.train) for f in rolling_result.folds] == sorted(
+        {len(f.split.train) for f in rolling_result.folds}
+    )
 
 
 def test_a_backtest_judges_each_day_once_and_none_that_has_not_settled():
     data = panel(3, signal=1.0)
     first, last = date(2026, 2, 10), date(2026, 5, 1)
     found = list(every(first, last, days(7), timedelta(0), until=data.split.test_end))
-    walked = backtest(Forecast(), data, found, None)
-    judged = sorted(set(walked.judged.day.dt.date))
+    rolling_result = backtest(Forecast(), data, found, None)
+    judged = sorted(set(rolling_result.judged.day.dt.date))
     assert judged[0] == first + timedelta(days=1)
     assert judged[-1] == data.split.test_end
-    assert len(walked.judged.rows) == len(set(walked.judged.rows))
-    assert walked.evaluation.skill > 0.2
+    assert len(rolling_result.judged.rows) == len(set(rolling_result.judged.rows))
+    assert rolling_result.evaluation.skill > 0.2
 
 
 def test_a_cut_with_nothing_before_it_is_said_and_not_judged():
     data = panel(3, signal=1.0)
     found = list(every(date(2025, 12, 1), date(2025, 12, 1), days(7), timedelta(0), until=data.split.test_end))
-    walked = backtest(Forecast(), data, found, None)
-    assert walked.evaluation is None
-    assert walked.folds[0].says == "0 rows to fit on and 0 to judge"
+    rolling_result = backtest(Forecast(), data, found, None)
+    assert rolling_result.evaluation is None
+    assert rolling_result.folds[0].description == "0 rows to fit on and 0 to judge"
     assert cut_at(data.frame["_day"], data.frame["label_known_at"].dt.tz_localize(None), cut=date(2025, 12, 1),
                   test_end=date(2025, 12, 8), calibrate=timedelta(0)).train_days == 0  # fmt: skip

@@ -306,8 +306,10 @@ def test_wrong_arguments_are_named(tmp_path, wrong, named):
 
 
 def test_a_day_outside_of_the_world_is_a_mistake_of_the_settings(tmp_path):
-    says = r"spans 2025-10-01 to 2026-12-30, and 2020-01-01 is outside of it \(in as_of\). Fix: choose a day within"
-    with pytest.raises(ConfigError, match=says):
+    description = (
+        r"spans 2025-10-01 to 2026-12-30, and 2020-01-01 is outside of it \(in as_of\). Fix: choose a day within"
+    )
+    with pytest.raises(ConfigError, match=description):
         simulate(tmp_path, last_day=date(2020, 1, 1))
 
 

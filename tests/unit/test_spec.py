@@ -14,9 +14,9 @@ def table(*columns, **changes):
     return TableSpec(**facts | {"columns": columns} | changes)
 
 
-RUNS = daily("runs", "count(*)", says="runs", empty=0, needs=("fact.run_id",))
-FAILED = daily("failed", "count_if(bad)", says="failed runs", empty=0, needs=("fact.state",), hidden=True)
-RATE = rate("failure_rate", "failed", "runs", window=days(7), says="share of failed runs")
+RUNS = daily("runs", "count(*)", description="runs", empty=0, needs=("fact.run_id",))
+FAILED = daily("failed", "count_if(bad)", description="failed runs", empty=0, needs=("fact.state",), hidden=True)
+RATE = rate("failure_rate", "failed", "runs", window=days(7), description="share of failed runs")
 
 
 def model(**changes):
@@ -62,24 +62,33 @@ def test_formulas_in_a_circle_are_refused():
     with pytest.raises(SpecError, match=r"in a circle: \['one', 'three', 'two'\]"):
         table(
             RUNS,
-            derived("one", "two + runs", says="1"),
-            derived("two", "three", says="2"),
-            derived("three", "one", says="3"),
+            derived("one", "two + runs", description="1"),
+            derived("two", "three", description="2"),
+            derived("three", "one", description="3"),
         )
 
 
 def test_a_name_inside_another_word_is_no_reference():
-    assert table(RUNS, derived("one", "runs_7d + max_runs", says="1")).feature("one").refers_to({"runs"}) == set()
+    assert (
+        table(RUNS, derived("one", "runs_7d + max_runs", description="1")).feature("one").refers_to({"runs"}) == set()
+    )
 
 
 def test_a_daily_aggregate_speaks_of_event_columns_only():
     # The event column 'failed' is not the feature 'failed'.
-    spec = table(daily("runs", "count_if(failed)", says="runs"), daily("failed", "count_if(runs)", says="failed"))
+    spec = table(
+        daily("runs", "count_if(failed)", description="runs"), daily("failed", "count_if(runs)", description="failed")
+    )
     assert [c.name for layer in spec.layers() for c in layer] == ["runs", "failed"]
 
 
 def test_layers_refer_only_to_earlier_ones():
-    columns = (derived("last", "ratio + failed", says="3"), derived("ratio", "failed / runs", says="2"), RUNS, FAILED)
+    columns = (
+        derived("last", "ratio + failed", description="3"),
+        derived("ratio", "failed / runs", description="2"),
+        RUNS,
+        FAILED,
+    )
     spec = table(*columns)
     seen: set[str] = set()
     for layer in spec.layers():
@@ -91,17 +100,17 @@ def test_layers_refer_only_to_earlier_ones():
 def test_lookback_adds_up_along_chained_windows():
     assert table(RUNS).lookback == 0
     assert table(RUNS, FAILED, RATE).lookback == 7
-    level = mean("level", "failure_rate", window=days(28), says="level of the rate")
+    level = mean("level", "failure_rate", window=days(28), description="level of the rate")
     assert table(level, RATE, RUNS, FAILED).lookback == 35
-    before = lagged("before", "level", by=days(14), says="the level two weeks ago")
-    beside = zscore("beside", "runs", window=days(40), says="today against the past")
+    before = lagged("before", "level", by=days(14), description="the level two weeks ago")
+    beside = zscore("beside", "runs", window=days(40), description="today against the past")
     assert table(before, level, RATE, RUNS, FAILED, beside).lookback == 49
     assert table().lookback == 0
 
 
 def test_only_keeps_what_the_formulas_need_in_declared_order():
-    level = mean("level", "failure_rate", window=days(28), says="level of the rate")
-    other = total("other", "runs", window=days(90), says="not needed")
+    level = mean("level", "failure_rate", window=days(28), description="level of the rate")
+    other = total("other", "runs", window=days(90), description="not needed")
     spec = table(other, level, RUNS, FAILED, RATE)
     assert [c.name for c in spec.only(["level"]).columns] == ["level", "runs", "failed", "failure_rate"]
     assert [c.name for c in spec.only(["failed"]).columns] == ["failed"]
@@ -118,7 +127,7 @@ def test_an_unknown_feature_names_the_nearest():
 
 
 def test_inputs_are_those_of_all_ingredients_and_of_the_table():
-    level = mean("level", "failure_rate", window=days(28), says="level of the rate")
+    level = mean("level", "failure_rate", window=days(28), description="level of the rate")
     spec = table(RUNS, FAILED, RATE, level, needs=("fact.job_id",))
     assert spec.inputs_of("runs") == ("fact.job_id", "fact.run_id")
     assert set(spec.inputs_of("level")) == {"fact.job_id", "fact.run_id", "fact.state"}
@@ -126,7 +135,7 @@ def test_inputs_are_those_of_all_ingredients_and_of_the_table():
 
 
 def test_a_formulas_hash_changes_with_that_of_an_ingredient_and_not_with_words():
-    level = mean("level", "failure_rate", window=days(28), says="level of the rate")
+    level = mean("level", "failure_rate", window=days(28), description="level of the rate")
     plain = table(RUNS, FAILED, RATE, level)
     for change in ({"sql": "count_if(worse)"}, {"empty": None}, {"type": "int"}):
         other = table(RUNS, dataclasses.replace(FAILED, **change), RATE, level)
@@ -134,7 +143,7 @@ def test_a_formulas_hash_changes_with_that_of_an_ingredient_and_not_with_words()
         assert other.formula_hash("runs") == plain.formula_hash("runs")
     longer = table(RUNS, FAILED, dataclasses.replace(RATE, window=8), level)
     assert longer.formula_hash("level") != plain.formula_hash("level")
-    reworded = table(RUNS, dataclasses.replace(FAILED, says="other words", unit="runs"), RATE, level)
+    reworded = table(RUNS, dataclasses.replace(FAILED, description="other words", unit="runs"), RATE, level)
     assert reworded.formula_hash("level") == plain.formula_hash("level")
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from framework.core.results import Skip
 from framework.declare.model import days, hours
-from framework.training.split import NoSplit, Split, held_back_windows, split_by_time
+from framework.training.split import Split, held_back_windows, split_by_time
 
 START = date(2025, 1, 1)
 
@@ -71,7 +72,7 @@ def test_the_split_is_what_the_rules_say_row_by_row(rows, calibrate, test):
     found = cut(rows, calibrate, test)
     expected = twin(rows, calibrate, test)
     if expected is None:
-        assert isinstance(found, NoSplit)
+        assert isinstance(found, Skip)
         return
     assert isinstance(found, Split)
     ends = [(end - START).days for end in (found.train_end, found.calibrate_end, found.test_end)]
@@ -84,7 +85,7 @@ def test_the_split_is_what_the_rules_say_row_by_row(rows, calibrate, test):
 @example([(number, delay) for number in range(90) for delay in (0, 24 * 7)], 21, 21)
 def test_no_row_stands_twice_and_none_is_lost(rows, calibrate, test):
     found = cut(rows, calibrate, test)
-    if isinstance(found, NoSplit):
+    if isinstance(found, Skip):
         return
     parts = [set(part.tolist()) for part in (found.train, found.calibrate, found.test)]
     assert sum(map(len, parts)) == len(set.union(*parts))
@@ -134,14 +135,14 @@ def test_calibration_is_dropped_first_when_there_are_under_thirty_days():
 def test_under_twenty_days_there_is_no_split_and_the_reason_can_be_checked():
     assert isinstance(cut([(number, 0) for number in range(41)], 21, 21), Split)
     found = cut([(number, 0) for number in range(40)], 21, 21)
-    assert isinstance(found, NoSplit)
+    assert isinstance(found, Skip)
     for fact in ("19 days to train on", "20 are needed", "2025-01-01", "2025-02-09", "21 days", "2025-01-19"):
         assert fact in found.reason
 
 
 def test_nothing_settled_is_said_so():
     found = cut([(number, None) for number in range(7)], 21, 21)
-    assert found == NoSplit("none of 7 labels has settled")
+    assert found == Skip("none of 7 labels has settled")
 
 
 @pytest.mark.parametrize(("settled", "end"), [(19, 70), (18, 69)])

@@ -7,7 +7,7 @@ from framework import GoldTable
 
 FACT_AUDIT_LOGS = GoldTable(
     name="fact_audit_logs",
-    says="one audited action",
+    description="one audited action",
     grain=("event_id",),
     known_at="event_time",
     columns=(
@@ -30,7 +30,7 @@ FACT_AUDIT_LOGS = GoldTable(
 
 FACT_TABLE_LINEAGE = GoldTable(
     name="fact_table_lineage",
-    says="one read or write of a table",
+    description="one read or write of a table",
     grain=("record_id",),
     known_at="event_time",
     columns=(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from framework import GoldColumn
 
 
-def column(name: str, kind: str, says: str, values: tuple[str, ...] = ()) -> GoldColumn:
+def column(name: str, kind: str, description: str, values: tuple[str, ...] = ()) -> GoldColumn:
     """Declare a column: its name, Spark type, meaning, and the closed set of values if there is one."""
-    return GoldColumn(name=name, type=kind, says=says, values=values)
+    return GoldColumn(name=name, type=kind, description=description, values=values)
 
 
 def end_of(day: str) -> str:

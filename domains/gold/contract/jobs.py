@@ -10,7 +10,7 @@ RESULT_STATES = ("SUCCEEDED", "FAILED", "ERROR", "TIMED_OUT", "CANCELLED", "SKIP
 
 FACT_JOB_RUN_TIMELINE = GoldTable(
     name="fact_job_run_timeline",
-    says="one slice of a job run; the source cuts runs into hourly slices",
+    description="one slice of a job run; the source cuts runs into hourly slices",
     grain=("workspace_id", "job_id", "run_id", "period_start_time"),
     known_at="period_end_time",
     start="period_start_time",
@@ -33,7 +33,7 @@ FACT_JOB_RUN_TIMELINE = GoldTable(
 
 DIM_JOB = GoldTable(
     name="dim_job",
-    says="one version of a job",
+    description="one version of a job",
     grain=("workspace_id", "job_id", "change_time"),
     known_at="change_time",
     history=True,
@@ -50,7 +50,7 @@ DIM_JOB = GoldTable(
 
 DIM_CLUSTER = GoldTable(
     name="dim_cluster",
-    says="one version of a cluster",
+    description="one version of a cluster",
     grain=("workspace_id", "cluster_id", "change_time"),
     known_at="change_time",
     history=True,

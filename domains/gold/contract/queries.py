@@ -7,7 +7,7 @@ from framework import GoldTable
 
 FACT_QUERY_HISTORY = GoldTable(
     name="fact_query_history",
-    says="one SQL statement",
+    description="one SQL statement",
     grain=("statement_id",),
     known_at="end_time",
     start="start_time",
@@ -40,7 +40,7 @@ FACT_QUERY_HISTORY = GoldTable(
 
 FACT_WAREHOUSE_EVENTS = GoldTable(
     name="fact_warehouse_events",
-    says="one change of state of a SQL warehouse",
+    description="one change of state of a SQL warehouse",
     known_at="event_time",
     columns=(
         column("workspace_id", "STRING", "workspace"),
@@ -58,7 +58,7 @@ FACT_WAREHOUSE_EVENTS = GoldTable(
 
 DIM_WAREHOUSE = GoldTable(
     name="dim_warehouse",
-    says="one version of a SQL warehouse",
+    description="one version of a SQL warehouse",
     grain=("workspace_id", "warehouse_id", "change_time"),
     known_at="change_time",
     history=True,

@@ -15,7 +15,7 @@ _KEYS = (
 
 INFORMATION_SCHEMA_COLUMNS = GoldTable(
     name="information_schema_columns",
-    says="one column of one table on a snapshot day; a snapshot day holds all columns of all tables",
+    description="one column of one table on a snapshot day; a snapshot day holds all columns of all tables",
     grain=("snapshot_date", *TABLE, "column_name"),
     known_at=end_of("snapshot_date"),
     columns=(
@@ -29,7 +29,7 @@ INFORMATION_SCHEMA_COLUMNS = GoldTable(
 
 TABLE_SNAPSHOTS = GoldTable(
     name="table_snapshots",
-    says="one table on a snapshot day",
+    description="one table on a snapshot day",
     grain=("snapshot_date", *TABLE),
     known_at=end_of("snapshot_date"),
     columns=(

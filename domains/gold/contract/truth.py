@@ -7,7 +7,7 @@ from framework import GoldTable
 
 INCIDENT_TRUTH = GoldTable(
     name="incident_truth",
-    says="one incident that was injected or that a person confirmed; no feature reads it",
+    description="one incident that was injected or that a person confirmed; no feature reads it",
     grain=("incident_id",),
     known_at="start_time",
     history=True,

@@ -9,7 +9,7 @@ USAGE_UNITS = ("DBU", "DSU", "GB", "HOUR", "TOKEN", "ANSWER", "API_OPERATION", "
 
 FACT_USAGE = GoldTable(
     name="fact_usage",
-    says="one billing record",
+    description="one billing record",
     grain=("record_id",),
     known_at=f"coalesce({end_of('ingestion_date')}, usage_end_time)",
     start="usage_start_time",
@@ -39,7 +39,7 @@ FACT_USAGE = GoldTable(
 
 FACT_LIST_PRICES = GoldTable(
     name="fact_list_prices",
-    says="one list price over a span of time",
+    description="one list price over a span of time",
     grain=("sku_name", "price_start_time"),
     known_at="price_start_time",
     start="price_start_time",

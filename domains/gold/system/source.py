@@ -128,9 +128,9 @@ def deploy(spark: SparkSession, name: str, view: SystemView, written: Written) -
     from pyspark.errors import PySparkException
 
     table = DECLARED[view.name]
-    columns = ",\n  ".join(f"{c.name} COMMENT {_text(c.says)}" for c in table.columns)
-    mark = short_hash([columns, table.says, written.select])
-    comment = f"{table.says}; made of {', '.join(view.reads)} by health-monitor, version {mark}"
+    columns = ",\n  ".join(f"{c.name} COMMENT {_text(c.description)}" for c in table.columns)
+    mark = short_hash([columns, table.description, written.select])
+    comment = f"{table.description}; made of {', '.join(view.reads)} by health-monitor, version {mark}"
     if _comment(spark, name) == comment:
         return False
     try:

@@ -132,12 +132,12 @@ def _skill(runtime: Runtime, since: date) -> dict[str, Evidence]:
         if version is None:  # nothing served on that day, so there is nobody to judge
             continue
         one.days.add(day)  # a version that serves without any outcome yet is under no promise either
-        if row["model_version"] == version and (says := below_promise(row)):
+        if row["model_version"] == version and (description := below_promise(row)):
             one.found[day] = Finding(
                 kind="skill",
                 entity="",
                 severity="critical",
-                reason=says,
+                reason=description,
                 action=RETRAIN,
                 model_version=row["model_version"],
             )

@@ -112,12 +112,12 @@ class Rule:
             judged = _JUDGES[self.task](self, row)
             if judged is None:
                 continue
-            strength, says = judged
+            strength, description = judged
             found = Finding(
                 kind="prediction",
                 entity=entity_of({key: row[key] for key in keys}),
                 severity="critical" if strength >= CRITICAL_FROM else "warning",
-                reason="; ".join([says, *_outside(row.get("reasons") or ())]),
+                reason="; ".join([description, *_outside(row.get("reasons") or ())]),
                 action=self.spec.action,
                 strength=strength,
                 prediction=_number(row["prediction"]),
@@ -130,7 +130,7 @@ class Rule:
 
 def rule_of(spec: ModelSpec, task: Task, contract: Contract) -> Rule | None:
     """Return the rule of a version, or ``None`` where no answer of it raises an alert."""
-    words = spec.alarming(task)
+    words = spec.alert_condition(task)
     return Rule(spec=spec, task=task, contract=contract, words=words) if words else None
 
 
@@ -151,11 +151,11 @@ def _binary(rule: Rule, row: Row) -> Judged | None:
     answer, chance, threshold = row["predicted_class"], _number(row["probability"]), rule.contract.threshold
     if answer not in rule.words or chance is None:
         return None
-    says = f"probability {chance:.2f}, and {'1' if answer == '1' else '0'} is the answer"
+    description = f"probability {chance:.2f}, and {'1' if answer == '1' else '0'} is the answer"
     if threshold is None:
-        return 0.0, says
-    says += f" {'from' if answer == '1' else 'below'} {threshold:.2f}"
-    return (_share(chance, threshold) if answer == "1" else _share(1 - chance, 1 - threshold)), says
+        return 0.0, description
+    description += f" {'from' if answer == '1' else 'below'} {threshold:.2f}"
+    return (_share(chance, threshold) if answer == "1" else _share(1 - chance, 1 - threshold)), description
 
 
 def _multiclass(rule: Rule, row: Row) -> Judged | None:
@@ -174,7 +174,7 @@ def _multilabel(rule: Rule, row: Row) -> Judged | None:
         if chance is not None and threshold is not None and chance >= threshold:
             given.append((_share(chance, threshold), f"{label} {chance:.2f} (from {threshold:.2f})"))
     given.sort(key=lambda one: -one[0])
-    return (given[0][0], ", ".join(says for _, says in given)) if given else None
+    return (given[0][0], ", ".join(description for _, description in given)) if given else None
 
 
 def _regression(rule: Rule, row: Row) -> Judged | None:
@@ -186,11 +186,11 @@ def _regression(rule: Rule, row: Row) -> Judged | None:
     low, high = _number(row[columns[0][1]]), _number(row[columns[-1][1]])
     if low is None or high is None:
         return None
-    says = f"between {low:.4g} and {high:.4g}, where {usual[0]:.4g} to {usual[1]:.4g} is usual"
+    description = f"between {low:.4g} and {high:.4g}, where {usual[0]:.4g} to {usual[1]:.4g} is usual"
     width = usual[1] - usual[0]
     for word, beyond in (("high", low - usual[1]), ("low", usual[0] - high)):
         if word in rule.words and beyond > 0:
-            return (min(1.0, beyond / width) if width > 0 else 0.0), says
+            return (min(1.0, beyond / width) if width > 0 else 0.0), description
     return None
 
 

@@ -56,8 +56,8 @@ def measure_drift(runtime: Runtime, model: str, served: Served, as_of: date) -> 
     found = load_reference(served)
     same = {"model_name": model, "model_version": served.version, "as_of_date": as_of, "window_days": WINDOW_DAYS}
     if found is None:
-        says = "its training left no reference to compare with: train it anew"
-        return [{**same, "kind": "feature", "name": "*", "level": levels.TOO_LITTLE, "says": says}]
+        description = "its training left no reference to compare with: train it anew"
+        return [{**same, "kind": "feature", "name": "*", "level": levels.TOO_LITTLE, "says": description}]
     tests = len(found["features"]) + len(found["predictions"]) + len(found["labels"])
     rows = [
         *_features(runtime, model, served, found, as_of, tests),
@@ -166,14 +166,14 @@ def _anomaly_rate(counted: Counted, band: Mapping[str, float]) -> dict[str, Any]
     flagged = int(_FLAGS.binned(counted.counts)[1])
     level, _, _ = levels.rate_level(flagged, counted.filled, band["low"], band["high"])
     rate = flagged / max(counted.filled, 1)
-    says = f"{rate:.1%} of rows are flagged; days at training had {band['low']:.1%} to {band['high']:.1%}"
+    description = f"{rate:.1%} of rows are flagged; days at training had {band['low']:.1%} to {band['high']:.1%}"
     found = level in (levels.WATCHED, levels.DRIFTED)
     return {
         "kind": "anomaly_rate",
         "name": FLAG,
         "rows": counted.rows,
         "level": level,
-        "says": says if found else "",
+        "says": description if found else "",
     }
 
 

@@ -41,7 +41,7 @@ def column_row(
         tests: Tests of the model, by which the p-value is corrected.
 
     Returns:
-        Columns of the drift table, from ``rows`` to ``says``.
+        Columns of the drift table, from ``rows`` to ``description``.
     """
     sketch, usual = Sketch.load(stored["sketch"]), Usual(**stored["usual"])
     index = psi(sketch.binned(counted.counts), sketch.binned(sketch.counts), counted.entities, sketch.entities)
@@ -54,7 +54,7 @@ def column_row(
     ]
     level, what = max(findings, key=lambda found: _ORDER.index(found[0]))  # the first of equals: PSI
     if level in (WATCHED, DRIFTED):
-        told = [says for found, says in findings if says and found in (WATCHED, DRIFTED)]
+        told = [description for found, description in findings if description and found in (WATCHED, DRIFTED)]
         what = f"{name}: " + "; ".join([*_medians(sketch, counted, unit), *told])
     return {
         "rows": counted.rows,

@@ -32,7 +32,7 @@ PREDICTION = "prediction"
 FLAG = "is_anomaly"
 
 
-def answers_of(
+def predictions_of(
     trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Return the reference of the predictions, and that of the anomaly rate.
@@ -50,7 +50,7 @@ def answers_of(
     """
     if names_keys(scorer):
         return {}, {}
-    answered = held_back_answers(trainer, runtime, data, fitted, scorer)
+    answered = held_back_predictions(trainer, runtime, data, fitted, scorer)
     if answered is None:
         return {}, {}
     grain = data.grain
@@ -84,7 +84,7 @@ def answers_of(
     return found, _band(answered, grain.time) if trainer.task is Task.ANOMALY else {}
 
 
-def held_back_answers(
+def held_back_predictions(
     trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fitted: Fitted, scorer: BatchScorer
 ) -> pa.Table | None:
     """Return what the served model answers on the held-back days for the rows that would have been scored.

@@ -18,7 +18,7 @@ from framework.declare.model import Task
 from framework.monitoring.drift.columns import Column
 from framework.monitoring.drift.counting import count_columns, sketch_column
 from framework.monitoring.drift.population import MAX_ROWS, between, scored_where
-from framework.monitoring.drift.predictions import answers_of, labels_of
+from framework.monitoring.drift.predictions import labels_of, predictions_of
 from framework.monitoring.drift.weeks import WINDOW_DAYS, Weeks
 from framework.scoring.scorer import scorer_of
 from framework.training.assemble import is_built
@@ -73,7 +73,7 @@ def reference_of(trainer: ModelTrainer, runtime: Runtime, data: TrainingData, fi
     first = data.part("train")["_day"].min().date()
     split = data.split
     scorer = scorer_of(runtime.plugins, trainer.spec.name)
-    predictions, anomaly = answers_of(trainer, runtime, data, fitted, scorer)
+    predictions, anomaly = predictions_of(trainer, runtime, data, fitted, scorer)
     span = {"train_start": first, "train_end": split.train_end, "test_end": split.test_end}
     return {
         "span": {name: day.isoformat() for name, day in span.items()},

@@ -80,8 +80,8 @@ def _add_shift(row: dict[str, Any], stored: Mapping[str, Any], counted: Counted,
     far = abs(row["shift"]) > SHIFT and abs(away) > moved
     if row["level"] != DRIFTED and far and row["psi"] > max(WATCH, bound(usual, sketch, counted, margin)):
         what = "mean" if stored["bucket"] is None else "share of the commonest class"
-        says = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
-        row |= {"level": DRIFTED, "says": f"{name}: {says}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
+        description = f"{what} {stored['mean']:.3g} -> {mean:.3g}, {row['shift']:+.1f} standard deviations"
+        row |= {"level": DRIFTED, "says": f"{name}: {description}; PSI {row['psi']:.2f}; usual up to {usual.psi:.2f}"}
 
 
 def _redrawn(stored: Mapping[str, Any], sketch: Sketch, counted: Counted) -> float:
@@ -129,10 +129,10 @@ def label_row(stored: Mapping[str, Any], counted: Counted, *, name: str, tests: 
         else ks_p(distance, counted.entities, sketch.entities)
     )
     p = corrected(1.0 if found is None else found, tests)
-    level, says = NONE, ""
+    level, description = NONE, ""
     if p < SIGNIFICANT and distance > MARGIN * usual.ks:
         level = DRIFTED if index > max(WATCH, bound(usual, sketch, counted)) else WATCHED
-        says = f"{name}: outcomes lie {distance:.2f} (KS) from the training labels, p = {p:.2g}; PSI {index:.2f}"
+        description = f"{name}: outcomes lie {distance:.2f} (KS) from the training labels, p = {p:.2g}; PSI {index:.2f}"
     elif noise(sketch, counted) > DRIFT:
         level = TOO_LITTLE
-    return {**row, "ks_p": p, "level": level, "says": says}
+    return {**row, "ks_p": p, "level": level, "says": description}

@@ -185,7 +185,7 @@ def _rows(
     import pandas as pd
 
     keys = list(grain.keys)
-    beside = baseline.answer(rows, trainer.task)
+    baseline_values = baseline.answer(rows, trainer.task)
     entity = [entity_of(dict(zip(keys, values, strict=True))) for values in rows[keys].itertuples(index=False)]
     common = rows.reindex(
         columns=["model_name", "model_version", "as_of_date", "prediction_p10", "prediction_p90", "known_at",
@@ -193,32 +193,34 @@ def _rows(
     ).assign(entity=entity)  # fmt: skip
     parts = [
         common.assign(label_name=name, prediction=answer, outcome=outcome, baseline=base)
-        for name, answer, outcome, base in _answers(trainer, rows, classes, beside)
+        for name, answer, outcome, base in _answers(trainer, rows, classes, baseline_values)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _answers(
-    trainer: ModelTrainer, rows: pd.DataFrame, classes: Sequence[str], beside: np.ndarray
+    trainer: ModelTrainer, rows: pd.DataFrame, classes: Sequence[str], baseline_values: np.ndarray
 ) -> list[tuple[str, Any, Any, Any]]:
     """Return (name, answer, what happened, the baseline's answer) for each label or class."""
     from framework.training.anomaly import EVENT
 
     spec, task = trainer.spec, trainer.task
     if task is Task.ANOMALY:
-        return [(EVENT, rows["prediction"], rows[EVENT], beside)]
+        return [(EVENT, rows["prediction"], rows[EVENT], baseline_values)]
     if task in (Task.BINARY, Task.REGRESSION):
-        return [(spec.labels[0], rows["prediction"], rows[spec.labels[0]], beside)]
+        return [(spec.labels[0], rows["prediction"], rows[spec.labels[0]], baseline_values)]
     if task is Task.MULTILABEL:
         flags = [dict(pairs) for pairs in rows["flags"]]
         return [
-            (name, [row.get(name) for row in flags], rows[name], beside[:, at]) for at, name in enumerate(spec.labels)
+            (name, [row.get(name) for row in flags], rows[name], baseline_values[:, at])
+            for at, name in enumerate(spec.labels)
         ]
     chances = [dict(pairs) for pairs in rows["probabilities"]]
     label = rows[spec.labels[0]]
     happened = label.map(dict(enumerate(spec.classes))) if spec.classes else label
     return [
-        (name, [row.get(name) for row in chances], happened == name, beside[:, at]) for at, name in enumerate(classes)
+        (name, [row.get(name) for row in chances], happened == name, baseline_values[:, at])
+        for at, name in enumerate(classes)
     ]
 
 

@@ -60,9 +60,9 @@ def request(
     open_now = [row for row in known if row["state"] == OPEN]
     before = {row["reason"]: row for row in open_now if row["model_version"] == served.version}
     rows = [
-        _row(model, served.version, reason, says, as_of, before.get(reason))
-        for reason, says in reasons.items()
-        if says and not resting
+        _row(model, served.version, reason, description, as_of, before.get(reason))
+        for reason, description in reasons.items()
+        if description and not resting
     ]
     kept = {tuple(row[name] for name in REQUESTS.keys) for row in rows}
     lapsed = [row | {"state": LAPSED} for row in open_now if tuple(row[name] for name in REQUESTS.keys) not in kept]
@@ -71,13 +71,13 @@ def request(
 
 
 def _row(
-    model: str, version: int, reason: str, says: str, as_of: date, before: Mapping[str, Any] | None
+    model: str, version: int, reason: str, description: str, as_of: date, before: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     return {
         "model_name": model,
         "model_version": version,
         "reason": reason,
-        "says": says,
+        "says": description,
         "urgency": "high" if reason == "skill" else "normal",
         "requested_on": min(before["requested_on"], as_of) if before else as_of,
         "last_seen_on": max(before["last_seen_on"], as_of) if before else as_of,

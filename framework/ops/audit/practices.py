@@ -200,8 +200,8 @@ def mapping(evidence: Evidence) -> Iterator[Finding]:
         schema = evidence.tables.get(table)
         if schema is not None and name in schema.names:  # absence is a matter of the lookups
             facts = metadata_of(schema.field(name))
-            says, _, gold = facts.get("comment", "").partition(FROM_GOLD)
-            told = {"meaning": says, "formula": facts.get("formula"), "gold columns": gold}
+            description, _, gold = facts.get("comment", "").partition(FROM_GOLD)
+            told = {"meaning": description, "formula": facts.get("formula"), "gold columns": gold}
             lacking = [what for what, words in told.items() if not words]
             unknown = [need for need in gold.split(", ") if need != NOTHING and not _declared(need, evidence)]
             wrong = f"it does not say its {named(lacking)}" if lacking else ""

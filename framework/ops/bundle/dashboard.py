@@ -79,9 +79,9 @@ def _attention() -> list[Placed]:
 
 
 def _models() -> list[Placed]:
-    def over_time(column: str, says: str) -> dict[str, tuple[str, str, str]]:
+    def over_time(column: str, description: str) -> dict[str, tuple[str, str, str]]:
         day, model = ("as_of_date", TIME, "Day"), ("model_name", NAME, "Model")
-        return {"x": day, "y": (column, NUMBER, says), "color": model}
+        return {"x": day, "y": (column, NUMBER, description), "color": model}
 
     beside, skill = "skill_beside_promise", over_time("skill", "Skill")
     decided = {

@@ -39,17 +39,17 @@ def chart(
         total: The aggregate that makes the total.
     """
     fields, encodings = {}, {}
-    for axis, (column, scale, says) in axes.items():
+    for axis, (column, scale, description) in axes.items():
         field = f"{total.lower()}({column})" if scale == NUMBER else column
         fields[field] = f"{total}(`{column}`)" if scale == NUMBER else f"`{column}`"
-        encodings[axis] = {"fieldName": field, "scale": {"type": scale}, "displayName": says}
+        encodings[axis] = {"fieldName": field, "scale": {"type": scale}, "displayName": description}
     return _widget(name, kind, title, _query(dataset, fields), encodings)
 
 
 def table(name: str, title: str, dataset: str, columns: Mapping[str, str]) -> Widget:
     """Return a table of a dataset's rows: its columns and their titles."""
     query = _query(dataset, {column: f"`{column}`" for column in columns}, rows=True)
-    shown = [{"fieldName": column, "displayName": says} for column, says in columns.items()]
+    shown = [{"fieldName": column, "displayName": description} for column, description in columns.items()]
     return _widget(name, "table", title, query, {"columns": shown})
 
 

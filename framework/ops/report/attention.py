@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from framework.declare.model import Task
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.facts import Alert, Answer, Attention, Domain
 from framework.ops.report.reading import TREND_DAYS, keys_of, of
 from framework.tables.table import entity_of
@@ -39,16 +39,16 @@ def attention(reader: Reader, served: Mapping[str, Served | None], not_run: Mapp
         loud, quiet = domains.setdefault(reader.runtime.plugins.trainers[model].domain, ([], []))
         answers = served[model]
         if answers is None:
-            says = f"no prediction for {words.day(reader.day)}"
-            says += f": {not_run[model]}" if model in not_run else ""
-            found = _attention(reader, model, (), says, [], 0)
+            description = f"no prediction for {readable.day(reader.day)}"
+            description += f": {not_run[model]}" if model in not_run else ""
+            found = _attention(reader, model, (), description, [], 0)
         else:
-            chosen, total, says = _standing_out(reader, model, answers.rows)
-            found = _attention(reader, model, answers.marks, says, chosen, total)
+            chosen, total, description = _standing_out(reader, model, answers.rows)
+            found = _attention(reader, model, answers.marks, description, chosen, total)
         if found.alerts or found.answers:
             loud.append(found)
         else:
-            quiet.append(f"{model}: {says}")
+            quiet.append(f"{model}: {description}")
     return tuple(
         Domain(name=name, models=tuple(sorted(loud, key=_most_severe)), quiet=tuple(quiet))
         for name, (loud, quiet) in domains.items()
@@ -63,7 +63,9 @@ def _rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES) - 1
 
 
-def _attention(reader: Reader, model: str, marks: tuple[str, ...], says: str, chosen: Rows, total: int) -> Attention:
+def _attention(
+    reader: Reader, model: str, marks: tuple[str, ...], description: str, chosen: Rows, total: int
+) -> Attention:
     spec = reader.spec(model)
     alerts = sorted(of(reader.alerts, model), key=lambda row: (_rank(row["severity"]), str(row["first_day"])))
     alerted = {row["entity"] for row in alerts[:ALERTS_SHOWN]}
@@ -74,7 +76,7 @@ def _attention(reader: Reader, model: str, marks: tuple[str, ...], says: str, ch
         question=spec.question,
         action=spec.action,
         marks=marks,
-        says=says,
+        description=description,
         alerts=tuple(_alert(row) for row in alerts[:ALERTS_SHOWN]),
         more_alerts=max(0, len(alerts) - ALERTS_SHOWN),
         answers=tuple(_answer(reader, model, row) for row in rest),
@@ -89,15 +91,15 @@ def entity_key(reader: Reader, model: str, row: Mapping[str, Any]) -> str:
 
 def _alert(row: Mapping[str, Any]) -> Alert:
     days = len(json.loads(row["days"])) if row["days"] else 1
-    since = f"since {words.day(row['first_day'])}"
+    since = f"since {readable.day(row['first_day'])}"
     if row["opened_on"] and row["opened_on"] != row["first_day"]:
-        since += f", again since {words.day(row['opened_on'])}"
+        since += f", again since {readable.day(row['opened_on'])}"
     if row["last_day"] and row["last_day"] != row["first_day"]:
-        since += f", seen on {words.plural(days, 'day')}, last on {words.day(row['last_day'])}"
+        since += f", seen on {readable.plural(days, 'day')}, last on {readable.day(row['last_day'])}"
     return Alert(
         id=row["alert_id"],
         severity=row["severity"] or "info",
-        about=words.entity(keys_of(row["entity"])) if row["entity"] else "the model itself",
+        about=readable.entity(keys_of(row["entity"])) if row["entity"] else "the model itself",
         reason=row["reason"] or "",
         action=row["action"] or "",
         since=since,
@@ -107,30 +109,32 @@ def _alert(row: Mapping[str, Any]) -> Alert:
 
 def _answer(reader: Reader, model: str, row: Mapping[str, Any]) -> Answer:
     declared = reader.features(model)
-    told = [words.reason(r, declared) for r in row["reasons"] or () if r["feature"] is not None]
+    told = [readable.reason(r, declared) for r in row["reasons"] or () if r["feature"] is not None]
     outside = tuple(text for text, is_outside in told if is_outside)
     keys = {key: row[key] for key in reader.grain(model).keys}
-    return Answer(about=words.entity(keys), says=answer_says(reader, model, row), why=outside or (NOTHING_ODD,))
+    return Answer(
+        about=readable.entity(keys), description=answer_says(reader, model, row), why=outside or (NOTHING_ODD,)
+    )
 
 
 def answer_says(reader: Reader, model: str, row: Mapping[str, Any]) -> str:
     """Return a prediction in words, with its unit."""
     task, value = reader.task(model), row["prediction"]
     if task is Task.ANOMALY:
-        return f"stranger than {words.percent(value)} of what training saw"
+        return f"stranger than {readable.percent(value)} of what training saw"
     if task is Task.BINARY:
-        return f"{words.percent(value)} likely"
+        return f"{readable.percent(value)} likely"
     if task is Task.MULTICLASS:
-        return f"{row['predicted_class']}, {words.percent(row['probability'])} likely"
+        return f"{row['predicted_class']}, {readable.percent(row['probability'])} likely"
     if task is Task.MULTILABEL:
         likely = sorted(dict(row["flags"] or ()).items(), key=lambda pair: -pair[1])
-        each = ", ".join(f"{words.spoken(n)} {words.percent(p)}" for n, p in likely[: max(1, int(value or 0))])
+        each = ", ".join(f"{readable.spoken(n)} {readable.percent(p)}" for n, p in likely[: max(1, int(value or 0))])
         return f"{int(value or 0)} of {len(likely)} expected; most likely {each}"
-    unit, says = reader.unit(model), words.quantity(value, reader.unit(model))
+    unit, description = reader.unit(model), readable.quantity(value, reader.unit(model))
     low, high = row["prediction_p10"], row["prediction_p90"]
     if low is None or high is None:
-        return says
-    return f"{says}; in eight of ten cases {words.span(low, high, unit)}"
+        return description
+    return f"{description}; in eight of ten cases {readable.span(low, high, unit)}"
 
 
 def _standing_out(reader: Reader, model: str, rows: pa.Table) -> tuple[Rows, int, str]:
@@ -143,12 +147,12 @@ def _standing_out(reader: Reader, model: str, rows: pa.Table) -> tuple[Rows, int
     if task is Task.MULTICLASS:
         return _rarest_class(rows)
     if task is Task.ANOMALY:
-        found, says = rows.filter(pc.equal(rows["is_anomaly"], 1)), "flagged"
+        found, description = rows.filter(pc.equal(rows["is_anomaly"], 1)), "flagged"
     elif task is Task.BINARY:
-        found, says = rows.filter(pc.equal(rows["predicted_class"], "1")), "at or above the decision threshold"
+        found, description = rows.filter(pc.equal(rows["predicted_class"], "1")), "at or above the decision threshold"
     else:
-        found, says = rows.filter(pc.greater(rows["prediction"], 0)), "with at least one of the labels expected"
-    return _top(found, [("prediction", "descending")]), len(found), f"{len(found):,} of {every} {says}"
+        found, description = rows.filter(pc.greater(rows["prediction"], 0)), "with at least one of the labels expected"
+    return _top(found, [("prediction", "descending")]), len(found), f"{len(found):,} of {every} {description}"
 
 
 def _top(rows: pa.Table, order: list[tuple[str, str]]) -> Rows:
@@ -167,21 +171,23 @@ def _rarest_class(rows: pa.Table) -> tuple[Rows, int, str]:
     given = rows.filter(pc.is_valid(rows["predicted_class"]))
     counts = {c["values"]: c["counts"] for c in pc.value_counts(given["predicted_class"]).to_pylist()}
     silent = len(rows) - len(given)
-    says = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda pair: pair[1]))
-    says = (says or "no class given") + (f"; {silent:,} without an answer" if silent and counts else "")
+    description = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda pair: pair[1]))
+    description = (description or "no class given") + (f"; {silent:,} without an answer" if silent and counts else "")
     if not counts:
-        return [], 0, says
+        return [], 0, description
     size = pa.array([counts[name] for name in given["predicted_class"].to_pylist()])
     ordered = given.append_column("_size", size)
-    return _top(ordered, [("_size", "ascending"), ("probability", "descending")]), min(counts.values()), says
+    return _top(ordered, [("_size", "ascending"), ("probability", "descending")]), min(counts.values()), description
 
 
 def _unseen(reader: Reader, model: str, rows: pa.Table) -> tuple[Rows, int, str]:
     """Forecasts outside everything that the entity's known outcomes showed; without outcomes, the highest."""
     ranges = outcome_ranges(reader, model)
     if not ranges:
-        says = f"the highest of {words.plural(len(rows), 'forecast')}; no outcome is known yet to compare them with"
-        return _top(rows, [("prediction", "descending")]), len(rows), says
+        description = (
+            f"the highest of {readable.plural(len(rows), 'forecast')}; no outcome is known yet to compare them with"
+        )
+        return _top(rows, [("prediction", "descending")]), len(rows), description
     outside = []
     for row in rows.to_pylist():
         low, high = ranges.get(entity_key(reader, model, row), (None, None))
@@ -190,8 +196,10 @@ def _unseen(reader: Reader, model: str, rows: pa.Table) -> tuple[Rows, int, str]
             if away > 0:
                 outside.append((away / max(high - low, abs(high), 1e-9), row))
     outside.sort(key=lambda pair: -pair[0])
-    says = f"{len(outside):,} of {words.plural(len(rows), 'forecast')} outside all outcomes of {TREND_DAYS} days"
-    return [row for _, row in outside[: ALERTS_SHOWN + ANSWERS_SHOWN]], len(outside), says
+    description = (
+        f"{len(outside):,} of {readable.plural(len(rows), 'forecast')} outside all outcomes of {TREND_DAYS} days"
+    )
+    return [row for _, row in outside[: ALERTS_SHOWN + ANSWERS_SHOWN]], len(outside), description
 
 
 def outcome_ranges(reader: Reader, model: str) -> dict[str, tuple[float, float]]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from framework.declare.model import Task
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.card_facts import Card, HeatMap, Line
 from framework.ops.report.history import History, history
 from framework.ops.report.reading import DRIFT_DAYS, of
@@ -49,9 +49,9 @@ def _card(reader: Reader, model: str, known: History) -> Card:
         skill=_skill(newest),
         facts=(
             ("Question", spec.question),
-            ("Label", spec.label_says),
+            ("Label", spec.label_description),
             ("What to do", spec.action),
-            ("Unit and horizon", f"{spec.unit}, {words.quantity(spec.horizon.total_seconds(), 'seconds')} ahead"),
+            ("Unit and horizon", f"{spec.unit}, {readable.quantity(spec.horizon.total_seconds(), 'seconds')} ahead"),
             ("Type and algorithm", f"{reader.task(model)}, {algorithm_of(offer.item().estimator())}"),
             *_by_verdict(newest),
         ),
@@ -81,7 +81,7 @@ def _metric(reader: Reader, model: str, newest: dict[str, Any] | None) -> str:
     if newest is None or not newest["metric"]:
         return ""
     unit = reader.unit(model)
-    return f"{words.spoken(newest['metric'])}{f' in {unit}' if unit else ''}"
+    return f"{readable.spoken(newest['metric'])}{f' in {unit}' if unit else ''}"
 
 
 def _skill(newest: dict[str, Any] | None) -> str:
@@ -92,25 +92,28 @@ def _skill(newest: dict[str, Any] | None) -> str:
 
 def _by_verdict(newest: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
     share = newest["precision_by_verdict"] if newest else None
-    return () if share is None else (("Alerts that were real", f"{words.percent(share)} of those judged by a person"),)
+    return (
+        () if share is None else (("Alerts that were real", f"{readable.percent(share)} of those judged by a person"),)
+    )
 
 
 def _performance_says(reader: Reader, model: str, newest: dict[str, Any] | None) -> str:
     if newest is None:
         return no_outcome(reader, model)
     unit = reader.unit(model)
-    value, baseline, promised = (words.quantity(newest[name], unit) for name in ("value", "baseline", "promised"))
-    says = f"Version {newest['model_version']}: {words.spoken(newest['metric'] or 'metric')} {value} over "
-    says += f"{words.plural(newest['rows'] or 0, 'prediction')} of {words.plural(newest['window_days'] or 0, 'day')}; "
-    says += f"the baseline has {baseline}, training promised {promised}."
+    value, baseline, promised = (readable.quantity(newest[name], unit) for name in ("value", "baseline", "promised"))
+    description = f"Version {newest['model_version']}: {readable.spoken(newest['metric'] or 'metric')} {value} over "
+    rows, days = newest["rows"] or 0, newest["window_days"] or 0
+    description += f"{readable.plural(rows, 'prediction')} of {readable.plural(days, 'day')}; "
+    description += f"the baseline has {baseline}, training promised {promised}."
     if newest["skill"] is not None:
-        says += f" Skill {newest['skill']:+.2f}"
+        description += f" Skill {newest['skill']:+.2f}"
         if newest["skill_low"] is not None and newest["skill_high"] is not None:
-            says += f" (90 % interval {newest['skill_low']:+.2f} to {newest['skill_high']:+.2f})"
-        says += f", promised {newest['promised_skill']:+.2f}." if newest["promised_skill"] is not None else "."
+            description += f" (90 % interval {newest['skill_low']:+.2f} to {newest['skill_high']:+.2f})"
+        description += f", promised {newest['promised_skill']:+.2f}." if newest["promised_skill"] is not None else "."
     if newest["coverage"] is not None:
-        says += f" {words.percent(newest['coverage'])} of the outcomes lie between the quantiles."
-    return says
+        description += f" {readable.percent(newest['coverage'])} of the outcomes lie between the quantiles."
+    return description
 
 
 def _lines(rows: Rows) -> tuple[Line, ...]:
@@ -144,7 +147,7 @@ def _calibration_says(
     if not plotted or newest is None:
         return "No outcome is known to compare its probabilities with."
     error = newest["calibration_error"]
-    mean = f"On average, forecast and observed rate differ by {words.percent(error)}." if error is not None else ""
+    mean = f"On average, forecast and observed rate differ by {readable.percent(error)}." if error is not None else ""
     return mean or "Forecast and observed rate by tenth."
 
 
@@ -159,11 +162,11 @@ def _drift(rows: Rows) -> tuple[HeatMap | None, tuple[str, ...]]:
     last = max(leading)
     found = [row for row in rows if row["as_of_date"] == last and row["says"]]
     found.sort(key=lambda row: (row["kind"] == "feature", row["level"] != "drift", -(row["psi"] or 0.0)))
-    says = [row["says"] for row in found[:SENTENCES]]
+    description = [row["says"] for row in found[:SENTENCES]]
     if len(found) > SENTENCES:
-        says.append(f"And {len(found) - SENTENCES} more findings.")
-    return _heat_map([row for row in rows if row["kind"] == "feature"]), tuple(says) or (
-        f"Nothing drifts on {words.day(last)}.",
+        description.append(f"And {len(found) - SENTENCES} more findings.")
+    return _heat_map([row for row in rows if row["kind"] == "feature"]), tuple(description) or (
+        f"Nothing drifts on {readable.day(last)}.",
     )
 
 
@@ -178,8 +181,8 @@ def _heat_map(rows: Rows) -> HeatMap | None:
     table = [
         (
             name,
-            words.number(by_feature[name][-1]["psi"]),
-            words.number(highest[name]),
+            readable.number(by_feature[name][-1]["psi"]),
+            readable.number(highest[name]),
             str(sum(row["level"] == "drift" for row in by_feature[name])),
         )
         for name in shown
@@ -195,4 +198,4 @@ def _heat_map(rows: Rows) -> HeatMap | None:
 
 def _request(row: dict[str, Any]) -> str:
     urgent = "high urgency: " if row["urgency"] == "high" else ""
-    return f"{urgent}{row['says'] or words.spoken(row['reason'])} (since {words.day(row['requested_on'])})"
+    return f"{urgent}{row['says'] or readable.spoken(row['reason'])} (since {readable.day(row['requested_on'])})"

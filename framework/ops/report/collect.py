@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.core.results import Status
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.attention import attention
 from framework.ops.report.cards import cards
 from framework.ops.report.facts import Count, Header, Report
@@ -55,12 +55,12 @@ def _header(reader: Reader, served: Mapping[str, Served | None], models: Sequenc
     newest = reader.ledger[-1] if reader.ledger else None
     gold = str(json.loads(newest["inputs"]).get("gold", "")) if newest else ""
     known = {row["model_name"] for row in reader.alerts}
-    remarks = [] if newest else [f"No run is recorded for {words.day(reader.day)}."]
+    remarks = [] if newest else [f"No run is recorded for {readable.day(reader.day)}."]
     if not known and not any(served.values()):
         remarks.append("There is neither a prediction nor an alert yet: run health-monitor run first.")
     return Header(
         day=reader.day,
-        gold=_name_of(gold) or words.UNKNOWN,
+        gold=_name_of(gold) or readable.UNKNOWN,
         run_id=newest["run_id"] if newest else "",
         generated=reader.runtime.clock.now(),
         counts=tuple(_counts(reader, served, models, quality)),

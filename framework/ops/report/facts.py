@@ -76,12 +76,12 @@ class Answer:
 
     Args:
         about: Entity in words.
-        says: The answer with its unit.
+        description: The answer with its unit.
         why: Reasons outside their usual range, or a sentence that there is none.
     """
 
     about: str
-    says: str
+    description: str
     why: tuple[str, ...]
 
 
@@ -94,7 +94,7 @@ class Attention:
         question: The question that it answers.
         action: What the operator does with the answer.
         marks: ``challenger``, ``fallback``: how far to trust the answers.
-        says: How many entities were looked at, and by which rule some are named below.
+        description: How many entities were looked at, and by which rule some are named below.
         alerts: Open alerts, the most severe first.
         more_alerts: How many are not shown.
         answers: Predictions that stand out, the most telling first.
@@ -105,7 +105,7 @@ class Attention:
     question: str
     action: str
     marks: tuple[str, ...]
-    says: str
+    description: str
     alerts: tuple[Alert, ...]
     more_alerts: int
     answers: tuple[Answer, ...]
@@ -153,14 +153,14 @@ class Forecast:
     Args:
         about: Entity in words.
         unit: Unit of the values.
-        says: The newest forecast in a sentence.
+        description: The newest forecast in a sentence.
         past: Past forecasts by day.
         newest: The newest one.
     """
 
     about: str
     unit: str
-    says: str
+    description: str
     past: tuple[Point, ...]
     newest: Point
 
@@ -173,14 +173,14 @@ class Forecaster:
         model: Model.
         question: The question that it answers.
         marks: How far to trust the answers.
-        says: What is missing; empty if nothing is.
+        description: What is missing; empty if nothing is.
         forecasts: One per entity shown.
     """
 
     model: str
     question: str
     marks: tuple[str, ...]
-    says: str
+    description: str
     forecasts: tuple[Forecast, ...]
 
 
@@ -205,7 +205,7 @@ class Timeline:
         model: Model.
         question: The question that it answers.
         marks: How far to trust the answers.
-        says: The whole in a sentence.
+        description: The whole in a sentence.
         first: First day shown.
         last: Last day shown.
         counts: Flagged entities by day; days without are absent.
@@ -216,7 +216,7 @@ class Timeline:
     model: str
     question: str
     marks: tuple[str, ...]
-    says: str
+    description: str
     first: date
     last: date
     counts: dict[date, int]
@@ -232,13 +232,13 @@ class Data:
         rows: Gold rows in quarantine.
         quarantine: Table, reason, rows, newest day.
         oddities: What the newest run remarked about its input.
-        says: The whole in a sentence.
+        description: The whole in a sentence.
     """
 
     rows: int
     quarantine: tuple[Row, ...]
     oddities: tuple[str, ...]
-    says: str
+    description: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,11 +247,11 @@ class NotRun:
 
     Args:
         rows: Stage, name, status, reason.
-        says: The whole in a sentence.
+        description: The whole in a sentence.
     """
 
     rows: tuple[Row, ...]
-    says: str
+    description: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.svg import WIDTH, Frame, area, box, draw, label, ordinal, path, ticks
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Figures:
         body.append(draw("line outcome", _line(frame, [(p.day, p.outcome) for p in found.past])))
         body.append(_newest(frame, found.newest))
         known = [p for p in found.past if p.outcome is not None]
-        desc = f"Newest forecast: {found.says}."
+        desc = f"Newest forecast: {found.description}."
         if known:
-            last = words.quantity(known[-1].outcome, found.unit)
-            desc += f" {words.plural(len(known), 'known outcome')}, the last {last}."
+            last = readable.quantity(known[-1].outcome, found.unit)
+            desc += f" {readable.plural(len(known), 'known outcome')}, the last {last}."
         return self._svg(f"Forecast of {found.about}", desc, HEIGHT, body)
 
-    def performance(self, lines: Sequence[Line], unit: str, says: str) -> Markup:
+    def performance(self, lines: Sequence[Line], unit: str, description: str) -> Markup:
         """Draw the metric by version beside baseline and promise."""
         days = [day for line in lines for day, _ in line.points]
         frame = _frame(days, [value for line in lines for _, value in line.points])
@@ -62,7 +62,7 @@ class Figures:
                 x, y = frame.x(ordinal(day)), frame.y(value)
                 body.append(draw("dot", box(x - 2, y - 2, 4, 4)))
                 body.append(label(x, y - 5, line.name.replace("version ", "v"), "mark", "end"))
-        return self._svg("Metric against baseline and promise over time", says, HEIGHT, body)
+        return self._svg("Metric against baseline and promise over time", description, HEIGHT, body)
 
     def timeline(self, found: Timeline) -> Markup:
         """Draw how many entities were flagged on each day, and on which days the most recent ones were."""
@@ -83,7 +83,7 @@ class Figures:
             body.append(draw("rail", f"M{frame.left:g} {at + 17:g}H{frame.right:g}"))
             body.append(draw("bar", "".join(box(frame.x(ordinal(day)), at + 13, wide, 8) for day in one.days)))
             at += strip
-        return self._svg("Flagged entities by day", found.says, int(at + 6), body)
+        return self._svg("Flagged entities by day", found.description, int(at + 6), body)
 
     def bars(self, values: Sequence[tuple[str, float]]) -> Markup:
         """Draw the importance of features, the most important first."""
@@ -92,10 +92,10 @@ class Figures:
             y = at * step
             body += [label(0, y + 11, _cut(name, LONG), "small"), draw("rail", box(0, y + 14, WIDTH, 5))]
             body.append(draw("bar", box(0, y + 14, max(0.0, min(1.0, value)) * WIDTH, 5)))
-        top = ", ".join(f"{words.spoken(name)} {value:.2f}" for name, value in values[:3])
+        top = ", ".join(f"{readable.spoken(name)} {value:.2f}" for name, value in values[:3])
         return self._svg("Importance of the features", f"The most important ones: {top}.", len(values) * step, body)
 
-    def calibration(self, tenths: Sequence[tuple[float, float, float]], says: str) -> Markup:
+    def calibration(self, tenths: Sequence[tuple[float, float, float]], description: str) -> Markup:
         """Draw the observed rate over the mean forecast of each tenth, beside the diagonal."""
         size, most = 240, max(rows for _, _, rows in tenths)
         frame = Frame(LEFT, LEFT + size - 60, TOP, size - 52, 0, 1, 0, 1)
@@ -108,7 +108,7 @@ class Figures:
         for (x, y), (_, _, rows) in zip(spots, tenths, strict=True):
             radius = 2 + 4 * (rows / most) ** 0.5
             body.append(Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(x, y, radius))
-        return self._svg("Calibration: observed rate over forecast", says, size - 20, body)
+        return self._svg("Calibration: observed rate over forecast", description, size - 20, body)
 
     def heat_map(self, found: HeatMap) -> Markup:
         """Draw the drift level of each feature on each day; a drifting cell is filled, a watched one half."""
@@ -133,11 +133,13 @@ class Figures:
         between = (left + column * wide for column in range(1, len(found.days)))
         body.append(draw("gap", "".join(f"M{x:.1f} 0V{bottom}" for x in between)))
         bottom += 12
-        body.append(label(left, bottom, words.short_day(found.days[0]), "small"))
-        body.append(label(WIDTH, bottom, words.short_day(found.days[-1]), "small", "end"))
+        body.append(label(left, bottom, readable.short_day(found.days[0]), "small"))
+        body.append(label(WIDTH, bottom, readable.short_day(found.days[-1]), "small", "end"))
         drifting = sum(row[3] != "0" for row in found.rows)
-        says = f"{words.plural(len(found.features), 'feature')} over {words.plural(len(found.days), 'day')}"
-        return self._svg("Drift by feature and day", f"{says}; {drifting} drifted.", bottom + 4, body)
+        description = (
+            f"{readable.plural(len(found.features), 'feature')} over {readable.plural(len(found.days), 'day')}"
+        )
+        return self._svg("Drift by feature and day", f"{description}; {drifting} drifted.", bottom + 4, body)
 
     def _svg(self, title: str, desc: str, height: int, body: Iterable[Markup]) -> Markup:
         number = next(self._numbers)
@@ -183,9 +185,9 @@ def _tick(value: float, unit: str) -> str:
 
 def _days(frame: Frame, y: float, first: date, last: date) -> Markup:
     if first == last:
-        return label(frame.right, y, words.short_day(last), "small", "end")
-    return label(frame.left, y, words.short_day(first), "small") + label(
-        frame.right, y, words.short_day(last), "small", "end"
+        return label(frame.right, y, readable.short_day(last), "small", "end")
+    return label(frame.left, y, readable.short_day(first), "small") + label(
+        frame.right, y, readable.short_day(last), "small", "end"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from framework.core.results import Status
 from framework.declare.labels import KNOWN_AT
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.facts import Data, NotRun
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def data(reader: Reader, scrub: Callable[[str], str]) -> Data:
         if row[KNOWN_AT] is not None:
             newest[group] = max(newest.get(group, row[KNOWN_AT].date()), row[KNOWN_AT].date())
     total = sum(rows.values())
-    says = "No gold row is in quarantine."
+    description = "No gold row is in quarantine."
     if total:
         tables = {table for table, _ in rows}
-        says = f"{words.plural(total, 'gold row')} of {words.plural(len(tables), 'table')} in quarantine."
+        description = f"{readable.plural(total, 'gold row')} of {readable.plural(len(tables), 'table')} in quarantine."
     return Data(
         rows=total,
         quarantine=tuple(
-            (table, reason, f"{rows[table, reason]:,}", words.day(newest.get((table, reason))))
+            (table, reason, f"{rows[table, reason]:,}", readable.day(newest.get((table, reason))))
             for table, reason in sorted(rows, key=lambda group: -rows[group])
         ),
         oddities=tuple(
@@ -51,7 +51,7 @@ def data(reader: Reader, scrub: Callable[[str], str]) -> Data:
             for remark in (row["reason"] or "").split("; ")
             if remark
         ),
-        says=says,
+        description=description,
     )
 
 
@@ -63,17 +63,17 @@ def not_run(reader: Reader, scrub: Callable[[str], str]) -> NotRun:
         scrub: Takes this machine's folders out of a text.
     """
     if not reader.ledger:
-        return NotRun(rows=(), says=f"No run is recorded for {words.day(reader.day)}.")
+        return NotRun(rows=(), description=f"No run is recorded for {readable.day(reader.day)}.")
     poor = [row for row in reader.ledger if row["status"] != Status.DONE]
     poor.sort(key=lambda row: WORST_FIRST.index(Status(row["status"])))
     rows = [(*row["unit"].split(":", 1), row["status"], scrub(row["reason"] or "")) for row in poor]
-    total = words.plural(len(reader.ledger), "unit")
-    says = f"{total} ran, none failed or was skipped."
+    total = readable.plural(len(reader.ledger), "unit")
+    description = f"{total} ran, none failed or was skipped."
     if rows:
         counts = [(status, sum(row["status"] == status for row in poor)) for status in WORST_FIRST]
-        says = f"Of {total}: {', '.join(f'{count:,} {status}' for status, count in counts if count)}."
+        description = f"Of {total}: {', '.join(f'{count:,} {status}' for status, count in counts if count)}."
     broken = [("plugin", name, "failed", scrub(error)) for name, error in reader.runtime.plugins.broken.items()]
-    return NotRun(rows=(*broken, *rows), says=says)
+    return NotRun(rows=(*broken, *rows), description=description)
 
 
 def why_not(reader: Reader, scrub: Callable[[str], str]) -> dict[str, str]:

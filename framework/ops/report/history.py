@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framework.core.versions import CHALLENGER, CHAMPION
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.reading import of
 from framework.registry.models import tags_of
 
@@ -63,8 +63,8 @@ def history(reader: Reader, model: str, scrub: Callable[[str], str]) -> History:
         versions = registry.versions(model)
         holders = {alias: registry.by_alias(model, alias) for alias in (CHAMPION, CHALLENGER)} if versions else {}
     except MlflowException as problem:
-        says = f"The registry could not be read: {type(problem).__name__}."
-        return _without(says, "watch")
+        description = f"The registry could not be read: {type(problem).__name__}."
+        return _without(description, "watch")
     if not versions:
         return _without("It was never trained.", "watch")
     alias, answers = next(((a, v) for a, v in holders.items() if v is not None), ("", None))
@@ -83,9 +83,10 @@ def history(reader: Reader, model: str, scrub: Callable[[str], str]) -> History:
     )
 
 
-def _without(says: str, tone: str) -> History:
+def _without(description: str, tone: str) -> History:
     return History(
-        answers=None, status=says.rstrip(".").lower(), tone=tone, versions=(), versions_says=says, importance={},
+        answers=None, status=description.rstrip(".").lower(), tone=tone, versions=(), versions_says=description,
+        importance={},
         importance_says="There is no version whose importance could be shown.",
     )  # fmt: skip
 
@@ -105,7 +106,7 @@ def _row(version: ModelVersion, aliases: Mapping[int, str], decisions: Rows, scr
     tags, number = tags_of(version), int(version.version)
     decided = next((row for row in reversed(decisions) if row["model_version"] == number), None)
     skill = json.loads(tags.get("result", "{}")).get("skill")
-    said = "" if decided is None else f"{words.spoken(decided['decision'])} by {decided['decided_by']}"
+    said = "" if decided is None else f"{readable.spoken(decided['decision'])} by {decided['decided_by']}"
     reason = tags.get("reason", "") if decided is None else decided["reason"] or ""
     kind = " (fallback)" if tags.get("fallback") == "true" else ""
     return (

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from framework.base.errors import ConfigError
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.collect import collect
 
 if TYPE_CHECKING:
@@ -64,5 +64,5 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": words, "draw": Figures(), "past_rows": PAST_ROWS}
+    environment.globals |= {"readable": readable, "draw": Figures(), "past_rows": PAST_ROWS}
     return environment.get_template("report.html").render(report=report)

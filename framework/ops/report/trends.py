@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.core.versions import CHAMPION
 from framework.declare.model import Task
-from framework.ops.report import words
+from framework.ops.report import readable
 from framework.ops.report.attention import answer_says, entity_key
 from framework.ops.report.facts import Forecast, Forecaster, Point, Strip, Timeline
 from framework.ops.report.reading import TREND_DAYS, keys_of
@@ -41,16 +41,16 @@ def _forecaster(reader: Reader, model: str, answers: Served | None) -> Forecaste
         order = pc.sort_indices(answers.rows, [("prediction", "descending")])[:ENTITIES]
         rows = answers.rows.take(order).to_pylist()
     past = _past(reader, model, [entity_key(reader, model, row) for row in rows])
-    says = ""
+    description = ""
     if answers is None:
-        says = f"No forecast was made for {words.day(reader.day)}."
+        description = f"No forecast was made for {readable.day(reader.day)}."
     elif not any(past.values()):
-        says = no_outcome(reader, model)
+        description = no_outcome(reader, model)
     return Forecaster(
         model=model,
         question=reader.spec(model).question,
         marks=answers.marks if answers else (),
-        says=says,
+        description=description,
         forecasts=tuple(_forecast(reader, model, row, past[entity_key(reader, model, row)]) for row in rows),
     )
 
@@ -61,8 +61,8 @@ def no_outcome(reader: Reader, model: str) -> str:
     if end is None:
         return "No outcome is known: the model has never answered."
     if end > reader.day:
-        return f"No outcome is known yet: the first label window ends on {words.day(end)}."
-    return f"No outcome is known, though the first label window ended on {words.day(end)}."
+        return f"No outcome is known yet: the first label window ends on {readable.day(end)}."
+    return f"No outcome is known, though the first label window ended on {readable.day(end)}."
 
 
 def _past(reader: Reader, model: str, entities: list[str]) -> dict[str, tuple[Point, ...]]:
@@ -89,9 +89,9 @@ def _point(row: Mapping[str, Any]) -> Point:
 
 def _forecast(reader: Reader, model: str, row: Mapping[str, Any], past: tuple[Point, ...]) -> Forecast:
     return Forecast(
-        about=words.entity({key: row[key] for key in reader.grain(model).keys}),
+        about=readable.entity({key: row[key] for key in reader.grain(model).keys}),
         unit=reader.unit(model),
-        says=answer_says(reader, model, row),
+        description=answer_says(reader, model, row),
         past=past,
         newest=_point({**row, "as_of_date": reader.day, "outcome": None}),
     )
@@ -118,12 +118,12 @@ def _timeline(reader: Reader, model: str, answers: Served | None) -> Timeline:
         model=model,
         question=reader.spec(model).question,
         marks=answers.marks if answers else (),
-        says=_flagged_says(reader, counts, len(flagged), answers),
+        description=_flagged_says(reader, counts, len(flagged), answers),
         first=reader.first,
         last=reader.day,
         counts=dict(sorted(counts.items())),
         strips=tuple(
-            Strip(about=words.entity(keys_of(entity)), days=tuple(sorted(flagged[entity])))
+            Strip(about=readable.entity(keys_of(entity)), days=tuple(sorted(flagged[entity])))
             for entity in ranked[:STRIPS]
         ),
         more=max(0, len(ranked) - STRIPS),
@@ -136,6 +136,6 @@ def _flagged_says(reader: Reader, counts: Counter[date], entities: int, answers:
         return f"Nothing was flagged in the last {TREND_DAYS} days; {today}."
     busiest = max(counts, key=lambda day: (counts[day], day))
     return (
-        f"{words.plural(entities, 'entity', 'entities')} flagged on {words.plural(len(counts), 'day')} of the last "
-        f"{TREND_DAYS}; most on {words.day(busiest)} ({counts[busiest]:,}); {today}."
+        f"{readable.plural(entities, 'entity', 'entities')} flagged on {readable.plural(len(counts), 'day')} of the "
+        f"last {TREND_DAYS}; most on {readable.day(busiest)} ({counts[busiest]:,}); {today}."
     )

@@ -227,7 +227,7 @@ class DatabricksTables:
         columns = session.table(view.rows).columns
         query = sql.matching(view.rows, columns, view.among, view.on)
         if not self.exists(name):
-            session.sql(sql.create_view(name, query, view.says))
+            session.sql(sql.create_view(name, query, view.description))
         elif session.table(name).columns != columns:
             session.sql(sql.alter_view(name, query))
 

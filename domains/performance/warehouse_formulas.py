@@ -42,31 +42,32 @@ def rule(queued: str, whole: str, idle: str, running: str, least: str) -> str:
 count, hidden = partial(fx.counted, unit="statements"), partial(fx.counted, hidden=True)
 
 
-def held(name: str, *, says: str, unit: str, column: str) -> Feature:
+def held(name: str, *, description: str, unit: str, column: str) -> Feature:
     """Declare a setting as of the day's end, carried over silent days."""
     sql = f"last(day_{name}, true) OVER trailing"
-    return fx.derived(name, sql, window=days(29), says=says, unit=unit, needs=(f"{SETTINGS}.{column}",))
+    return fx.derived(name, sql, window=days(29), description=description, unit=unit, needs=(f"{SETTINGS}.{column}",))
 
 
-def upward(name: str, of: str, *, says: str, needs: tuple[str, ...] = ()) -> Feature:
+def upward(name: str, of: str, *, description: str, needs: tuple[str, ...] = ()) -> Feature:
     """Declare how far a day's value lies above its usual, in logs; 0 below it, NULL on a day that does not compare.
 
     Args:
         name: Column name.
         of: A daily column; its median over the past 28 days is the usual.
-        says: Meaning.
+        description: Meaning.
         needs: Gold columns.
     """
     known = f"{COMPARABLE} AND {of} > 0 AND {of}_usual > 0"
     sql = f"CASE WHEN {known} THEN greatest(ln({of} / {of}_usual), 0) END"
-    return fx.derived(name, sql, says=says, unit="log ratio", needs=needs)
+    return fx.derived(name, sql, description=description, unit="log ratio", needs=needs)
 
 
 def usual(of: str, *, needs: tuple[str, ...] = ()) -> tuple[Feature, Feature]:
     """Declare the median of a daily column over the 28 days before, as two hidden columns."""
     past = fx.derived(
-        f"{of}_past", f"sort_array(collect_list({of}) OVER earlier)", window=MONTH, says="values of the days before",
+        f"{of}_past", f"sort_array(collect_list({of}) OVER earlier)", window=MONTH,
+        description="values of the days before",
         hidden=True, type="array<double>", needs=needs,
     )  # fmt: skip
-    middle = fx.quantile(f"{of}_usual", 0.5, f"{of}_past", says="median of the days before")
-    return past, fx.derived(f"{of}_usual", middle.sql, says=middle.says, hidden=True)
+    middle = fx.quantile(f"{of}_usual", 0.5, f"{of}_past", description="median of the days before")
+    return past, fx.derived(f"{of}_usual", middle.sql, description=middle.description, hidden=True)

@@ -10,7 +10,7 @@ from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status, UnitResult
 from framework.declare.model import FromFeature, GroupPrior, Lookup, ModelSpec, days
 from framework.ops.catalogue import card, write_cards
-from framework.run.summary import closing_table, time_table
+from framework.run.summary import summary_table, time_table
 from framework.training import RegressionTrainer
 
 DAY = date(2025, 3, 1)
@@ -48,7 +48,7 @@ def test_the_closing_table_shows_each_ending(plugins):
         result("sla_breach_predictor", Status.SKIPPED, reason="12 days to train on, 20 are needed"),
         result("retry_success_predictor", Status.FAILED, reason="ValueError: it broke"),
     ]  # fmt: skip
-    text = shown(closing_table(results, plugins, DAY))
+    text = shown(summary_table(results, plugins, DAY))
     assert "as of 2025-03-01" in text
     assert line(text, "reliability_features") == [
         "reliability_features", "reliability", "done", "12,345", "", "", "", "2.5", "",
@@ -65,28 +65,28 @@ def test_the_stages_of_a_model_are_one_row_that_shows_the_worst(plugins):
     name = "job_failure_predictor"
     trained = result(name, rows=900, metric="mae", value=1.0, baseline=2.0, version=7, seconds=3.0, reason="unchanged")
     scored = result(name, Status.FAILED, "score", rows=50, reason="it broke", seconds=0.5)
-    cells = line(shown(closing_table([trained, scored], plugins, DAY)), name)
+    cells = line(shown(summary_table([trained, scored], plugins, DAY)), name)
     assert cells[2:5] == ["failed", "900 / 50", "mae 1 against 2"]
     assert cells[6:8] == ["7", "3.5"]
     fallback = result(name, Status.FALLBACK, "score", version=8)
-    cells = line(shown(closing_table([trained, fallback], plugins, DAY)), name)
+    cells = line(shown(summary_table([trained, fallback], plugins, DAY)), name)
     assert (cells[2], cells[6]) == ("fallback", "7 (8 serves)")
 
 
 def test_a_skill_of_few_events_has_no_interval(plugins):
-    text = shown(closing_table([result("data_drift_detector", stage="monitor", skill=0.0)], plugins, DAY))
+    text = shown(summary_table([result("data_drift_detector", stage="monitor", skill=0.0)], plugins, DAY))
     assert "+0.000 (too few events to say how sure)" in text
 
 
 def test_a_remark_is_shown_as_it_is_whatever_it_looks_like(plugins):
     reasons = ["cannot read [/some/where]", "got [nan inf], expected one of [red] [bold]", "[/]"]
     for reason in reasons:
-        text = shown(closing_table([result("some_model", Status.FAILED, reason=reason)], plugins, DAY))
+        text = shown(summary_table([result("some_model", Status.FAILED, reason=reason)], plugins, DAY))
         assert line(text, "some_model")[-1] == reason
 
 
 def test_a_run_without_results_is_an_empty_table(plugins):
-    assert "model or table" in shown(closing_table([], plugins, DAY))
+    assert "model or table" in shown(summary_table([], plugins, DAY))
     assert "100%" in shown(time_table([], 2.0))
 
 
@@ -104,7 +104,7 @@ def test_a_card_holds_label_baseline_and_each_feature(plugins):
         spec = offer.item.spec
         text = card(plugins, name)
         assert text.startswith(f"# {name}\n")
-        for fact in (spec.question, spec.label_says, spec.action, spec.unit, str(offer.item.task)):
+        for fact in (spec.question, spec.label_description, spec.action, spec.unit, str(offer.item.task)):
             assert fact in text
         if isinstance(spec.baseline, FromFeature):
             assert all(f"`{column}`: " in text for column in spec.baseline.columns)
@@ -113,7 +113,7 @@ def test_a_card_holds_label_baseline_and_each_feature(plugins):
             declared = plugins.table(lookup.table)
             chosen = [c for c in declared.features if not lookup.columns or c.name in lookup.columns]
             assert chosen
-            assert all(f"| `{c.name}` | {c.says} | {c.unit} |" in text for c in chosen)
+            assert all(f"| `{c.name}` | {c.description} | {c.unit} |" in text for c in chosen)
             shown |= {c.name for c in chosen}
             known |= {c.name for c in declared.columns}
         assert not any(f"| `{other}` |" in text for other in known - shown)
@@ -169,4 +169,4 @@ def test_a_baseline_may_come_from_any_looked_up_table(plugins):
     text = with_trainer(
         lookups=(Lookup(table=first.name), Lookup(table=second.name)), baseline=FromFeature(columns=(column.name,))
     )
-    assert f"| Baseline to beat | `{column.name}`: {column.says} |" in text
+    assert f"| Baseline to beat | `{column.name}`: {column.description} |" in text

@@ -118,9 +118,9 @@ def reason(found: Mapping[str, object], declared: Mapping[str, Feature]) -> tupl
     about = declared.get(name)
     unit = about.unit if about else ""
     value, low, high = (_float(found[part]) for part in ("value", "low", "high"))
-    says = about.says if about else spoken(name)
+    description = about.description if about else spoken(name)
     outside = value is not None and ((low is not None and value < low) or (high is not None and value > high))
-    return f"{says}: {quantity(value, unit)}, usually {span(low, high, unit)}", outside
+    return f"{description}: {quantity(value, unit)}, usually {span(low, high, unit)}", outside
 
 
 def _float(value: object) -> float | None:
