@@ -24,7 +24,7 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/lint-imports --config tests/checks/engines.toml
+	$(BIN)/lint-imports --no-cache --config tests/checks/engines.toml
 	$(BIN)/python -m tests.checks.circles
 	$(BIN)/python -m tests.checks.rooms
 	$(BIN)/python -m tests.checks.house_rules

@@ -75,7 +75,7 @@ def declared(name: str, **changes: Any) -> ModelSpec:
             "use_case": name.replace("_jobs", "_job"),
             "question": f"What do {name} tell?",
             "action": "look at them",
-            "label_says": "what comes next",
+            "label_description": "what comes next",
             "unit": "workspace-job-day",
             "lookups": (Lookup(table="toy_features"),),
             "horizon": days(1),

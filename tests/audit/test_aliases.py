@@ -340,7 +340,7 @@ def nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "change", "model", "version", "says"),
+    ("prepare", "change", "model", "version", "description"),
     [
         (without_champion, rollback, MODEL, None, "there is no champion to take back"),
         (nothing, rollback, "job_seconds", None, "no other version was ever champion"),
@@ -438,7 +438,7 @@ def test_promote_and_rollback_say_who_serves_now(raced, command):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "description"),
     [
         (("promote",), "name a model to promote here, or --to-catalog to copy"),
         (("promote", MODEL, "--to", "9"), "RegistryError: there is no version 9"),

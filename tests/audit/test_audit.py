@@ -346,7 +346,9 @@ def test_a_clean_home_passes_every_row(home):
     assert passed(rows)
 
 
-@pytest.mark.parametrize(("number", "breach", "says"), BREACHES, ids=[f"{n}-{b.__name__}" for n, b, _ in BREACHES])
+@pytest.mark.parametrize(
+    ("number", "breach", "description"), BREACHES, ids=[f"{n}-{b.__name__}" for n, b, _ in BREACHES]
+)
 def test_a_breach_turns_exactly_its_row_red(home, number, breach, description):
     breach(home)
     rows = rows_of(home)
@@ -417,7 +419,7 @@ def test_nothing_registered_passes_nothing_that_must_be_shown(tmp_path, home):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "description"),
     [("a: [", "cannot be read"), ("resources: {jobs: {j: {tasks: null}}}", "")],
 )
 def test_a_malformed_bundle_is_a_problem_and_no_error(tmp_path, text, description):

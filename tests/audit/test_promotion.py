@@ -197,7 +197,7 @@ def test_a_comparison_at_home_says_nothing_of_a_champion_elsewhere_that_has_the_
 
 
 @pytest.mark.parametrize(
-    ("tags", "says"),
+    ("tags", "description"),
     [
         ({"fallback": "true", "reason": "one class"}, "it is a fallback; one class"),
         ({"judged": "false"}, "no event is known that could judge it"),

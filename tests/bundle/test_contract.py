@@ -84,7 +84,7 @@ def unknown_operator(job: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("spoil", "description"),
     [
         (misspelt_field, "Unexpected field 'file'"),
         (missing_field, "'python_file'"),
@@ -117,7 +117,7 @@ def test_what_the_package_lets_pass_is_ours_to_find() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "description"),
     [
         ("problem_type", "problem", "Unexpected field 'problem'"),
         ("PROBLEM_TYPE_REGRESSION", "PROBLEM_TYPE_FORECAST", "not a valid MonitorInferenceLogProblemType"),

@@ -439,7 +439,7 @@ def test_a_target_may_spoil_what_the_files_have_right(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "description"),
     [
         ("bundle: {name: x}\nbundle: {name: y}\n", "the key 'bundle' stands twice"),
         ("bundle: [\n", "it is no YAML"),

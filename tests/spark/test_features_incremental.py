@@ -14,7 +14,7 @@ from domains.reliability.job_features import ReliabilityFeatures
 from domains.reliability.run_features import ReliabilityRunFeatures
 from domains.simulator.write import simulate
 from framework.base.errors import LeakageError
-from framework.declare.formulas import daily, derived, total
+from framework.declare.formulas import daily, total
 from framework.declare.gold import Days
 from framework.declare.model import TableSpec, days
 from framework.features.builder import DailyFeatures
@@ -159,12 +159,18 @@ class Visits(DailyFeatures):
 
 
 class LooksAhead(Visits):
+    """Its events bring a column of the next day along, which no reading of formulas can see."""
+
     table = table_of(
-        derived(
-            "visits_next_day", "lead(visits) OVER (PARTITION BY job_id ORDER BY __day)", description="visits tomorrow"
-        ),
+        daily("visits_next_day", "max(tomorrow)", description="visits tomorrow"),
         total("visits_3d", "visits", window=days(3), description="visits, last 3 days"),
     )
+
+    def events(self, gold):
+        ended = super().events(gold)
+        counts = ended.groupBy("job_id", "day").count()
+        later = counts.selectExpr("job_id", "date_sub(day, 1) AS day", "count AS tomorrow")
+        return ended.join(later, ["job_id", "day"], "left")
 
 
 class KnowsTheEnd(Visits):

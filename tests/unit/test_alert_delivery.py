@@ -164,7 +164,7 @@ def test_slack_gets_plain_text_blocks():
 
 
 @pytest.mark.parametrize(
-    ("opened", "newest", "says"),
+    ("opened", "newest", "description"),
     [
         (0, 0, "(on 2025-03-03, open)"),
         (9, 9, "(again on 2025-03-12, first on 2025-03-03, open)"),
@@ -202,7 +202,7 @@ def test_a_message_of_ten_long_alerts_fits_what_receivers_take(shape):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "description"),
     [
         (EMAIL, "a***@corp.example.org"),
         ("x@example.org", "***@example.org"),
@@ -431,7 +431,7 @@ def test_references_and_addresses_of_this_machine_are_settings(tmp_path, url):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "description"),
     [
         ({"kind": "mail"}, "alert_sinks.team"),
         ({"url": "env:X"}, "alert_sinks.team"),

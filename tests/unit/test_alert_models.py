@@ -270,7 +270,7 @@ def test_a_person_lists_acknowledges_and_closes(home):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "description"),
     [
         (("close", "00000000", "--verdict", "real"), "there is no such alert"),
         (("close", "00000000", "--verdict", "maybe"), "no such verdict"),

@@ -296,7 +296,7 @@ def test_what_needs_no_workspace_runs(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "description"),
     [
         ("```sh run\n", "```sh\n", "no such mark"),
         ("```sh run\n", "```sql run\n", "no such mark"),
@@ -336,7 +336,7 @@ def test_a_planted_fault_is_found(old: str, new: str, description: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "description"),
     [
         ("rebuild_days = 3", "rebuild_day = 3", "unknown option 'rebuild_day'"),
         ('currency = "EUR"', 'money = "EUR"', "unknown option 'money'"),

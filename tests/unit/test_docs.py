@@ -155,7 +155,7 @@ def test_the_settings_file_of_the_readme_is_read(tmp_path: Path) -> None:
 
 
 def test_the_pages_know_every_status() -> None:
-    found = {row[0].strip("`") for row in table_rows("docs/reading_results.md", "The closing table")}
+    found = {row[0].strip("`") for row in table_rows("docs/reading_results.md", "The summary table")}
     assert found == {str(status) for status in Status}
 
 

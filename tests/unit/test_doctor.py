@@ -287,7 +287,7 @@ def test_what_is_installed_here_is_what_we_ask_for():
 
 
 @pytest.mark.parametrize(
-    ("environment", "ok", "says"),
+    ("environment", "ok", "description"),
     [
         ({"DATABRICKS_RUNTIME_VERSION": "15.4"}, True, "15.4"),
         ({"DATABRICKS_RUNTIME_VERSION": "16.4.x-cpu-ml-scala2.12"}, True, "16.4"),

@@ -155,7 +155,7 @@ def test_options_of_the_job_itself(called, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stage", "words", "says"),
+    ("stage", "words", "description"),
     [
         ("features", ["catalog=x"], "unknown parameter 'catalog=x'"),
         ("features", ["--catalog"], "it has no value"),
@@ -178,7 +178,7 @@ def test_what_cannot_be_used_is_named(stage, words, description, called):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "description"),
     [
         (["--models=job_failure_predicter"], "did you mean 'job_failure_predictor'?"),
         (["--models=job_failure_predictor", "--tables=cost_features"], "no chosen model reads 'cost_features'"),

@@ -112,17 +112,14 @@ def test_many_classes_and_many_labels_have_an_output_each(runtime):
     assert share[3] / sum(share) == pytest.approx(0.3, abs=0.05)
 
 
-def test_what_narrows_the_scored_rows_narrows_the_reference(tmp_path):
+def test_what_narrows_the_scored_rows_narrows_the_reference(tmp_path, monkeypatch):
     """Half of all rows are never asked about; they must not tell what is normal."""
-    from framework.scoring.scorer import BatchScorer
     from tests.audit import home
 
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    kind = {"model": "late_jobs", "where": (("runs", ">=", 5.0),), "__module__": __name__}
-    busy = type("BusyScorer", (BatchScorer,), kind)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(home, "scorer_of", lambda name: busy if name == "late_jobs" else home_scorer(name))
-        runtime = open_home(tmp_path)
+    busy = dataclasses.replace(home.LateJobs.spec, score_where=(("runs", ">=", 5.0),))
+    monkeypatch.setattr(home.LateJobs, "spec", busy)
+    runtime = open_home(tmp_path)
     home.build_table(runtime, home.toy_rows())
     runtime.plugins.trainers["late_jobs"].item().train(runtime, AS_OF)
     found = stored(runtime, "late_jobs")
@@ -133,12 +130,6 @@ def test_what_narrows_the_scored_rows_narrows_the_reference(tmp_path):
     assert drift(runtime, "late_jobs", AS_OF)["feature", "runs"]["level"] == "none"
     mlflow.set_tracking_uri(before[0])
     mlflow.set_registry_uri(before[1])
-
-
-def home_scorer(name):
-    from framework.scoring.scorer import BatchScorer
-
-    return type(f"{name}_scorer", (BatchScorer,), {"model": name, "__module__": __name__})
 
 
 def test_without_held_back_weeks_the_last_weeks_of_training_tell_what_is_usual():

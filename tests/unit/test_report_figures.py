@@ -27,7 +27,7 @@ def plain(text):
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "says"),
+    ("value", "unit", "description"),
     [
         (None, "seconds", "not known"),
         (math.nan, "", "not known"),

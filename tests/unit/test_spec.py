@@ -10,7 +10,7 @@ from framework.declare.model import FromFeature, Lookup, ModelSpec, TableSpec, d
 
 
 def table(*columns, **changes):
-    facts = {"name": "jobs", "says": "a job's day", "keys": ("job_id",), "time": "run_date"}
+    facts = {"name": "jobs", "description": "a job's day", "keys": ("job_id",), "time": "run_date"}
     return TableSpec(**facts | {"columns": columns} | changes)
 
 
@@ -25,7 +25,7 @@ def model(**changes):
         "use_case": "the_case",
         "question": "what?",
         "action": "act",
-        "label_says": "the label",
+        "label_description": "the label",
         "unit": "job-day",
         "lookups": (Lookup(table="jobs"),),
         "horizon": days(1),

@@ -132,7 +132,7 @@ def with_trainer(**changes):
         "use_case": "the_case",
         "question": "what?",
         "action": "act",
-        "label_says": "the label",
+        "label_description": "the label",
         "unit": "job-day",
         "lookups": (Lookup(table="reliability_features"),),
         "horizon": days(1.5),
@@ -146,7 +146,9 @@ def with_trainer(**changes):
             raise NotImplementedError
 
         def estimator(self):
-            raise NotImplementedError
+            from sklearn.dummy import DummyRegressor
+
+            return DummyRegressor()
 
     class Plugin:
         @hookimpl
