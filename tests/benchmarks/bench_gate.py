@@ -20,7 +20,7 @@ import pandas as pd
 from framework.declare.model import days
 from framework.registry.gate import objection
 from framework.training.split import split_by_time
-from tests.unit.test_rolling import FIRST, SPEC, Chance, Forecast, panel, tags_of_training
+from tests.unit.training.test_rolling import FIRST, SPEC, Chance, Forecast, panel, tags_of_training
 
 if TYPE_CHECKING:
     from framework.training.data import TrainingData

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from deltalake import DeltaTable
 
+from tests.alerting import Receiver
 from tests.e2e.command import AS_OF, finish
-from tests.unit.alerting import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from framework.monitoring.alerts.sinks import FileWriter, sinks_of
 from framework.monitoring.alerts.webhook import LONGEST_PAUSE, WebhookSender
 from framework.stores.databricks import sql
 from framework.tables.declared import DELIVERIES
-from tests.unit.alerting import (
+from tests.alerting import (
     ACCOUNTS,
     CONTRACTS,
     JOBS,

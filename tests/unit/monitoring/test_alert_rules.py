@@ -14,7 +14,7 @@ from framework.testing import _fit, example_data
 from framework.training import AnomalyTrainer, ClassificationTrainer
 from framework.training.contract import Contract, contract_of
 from framework.training.data import Fitted
-from tests.unit.alerting import plugins
+from tests.alerting import plugins
 
 SPEC = ModelSpec(
     name="the_model", use_case="the_case", question="?", action="act", label_description="", unit="day",

@@ -14,7 +14,7 @@ from domains.cost.workspace_features import CostFeatures
 from framework.training import fingerprint
 from framework.training.fingerprint import ROOMS, code_version
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILES = {
     "__init__.py": "",
     "trainers.py": "from acme_prints.shared import window\nclass Trainer:\n    def labels(self):\n"

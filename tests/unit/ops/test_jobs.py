@@ -24,7 +24,7 @@ from framework.ops.promotion.promote import Promotion
 from framework.run import launch, pipeline
 from tests.checks.house_rules import thin_jobs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPTS = sorted((ROOT / "jobs").glob("*.py"))
 STAGES = {"build_features": "features", "train_models": "train", "score_batch": "score", "monitor_models": "monitor"}
 DONE = UnitResult(stage="score", name="good", status=Status.DONE, rows=7, value=float("nan"))

@@ -24,7 +24,7 @@ from framework.registry.versions import ModelRegistry
 from framework.tables.declared import ALERTS, DELIVERIES, DRIFT, PERFORMANCE, SERVING
 from framework.tables.verdicts import precision_by_verdict
 from framework.training.contract import Contract
-from tests.unit.alerting import JOBS, NOW, alerts_in, day, job, predict, runtime_in
+from tests.alerting import JOBS, NOW, alerts_in, day, job, predict, runtime_in
 
 
 @pytest.fixture

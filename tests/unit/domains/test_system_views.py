@@ -22,7 +22,7 @@ from framework.core.config import load_settings
 
 DECLARED = {table.name: table for table in TABLES}
 VIEWS = {view.name: view for view in system_views(SystemOptions())}
-PAGE = (Path(__file__).parents[2] / "docs" / "system_tables.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "system_tables.md").read_text(encoding="utf-8")
 KNOWN = {name: documented(name) for name in SYSTEM_TABLES}
 
 

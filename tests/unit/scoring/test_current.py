@@ -15,7 +15,7 @@ from framework.scoring.current import _matching, latest_predictions, latest_view
 from framework.scoring.scorer import prediction_key
 from framework.stores.databricks import sql
 from framework.tables.declared import SERVING
-from tests.unit.alerting import JOBS, day, runtime_in
+from tests.alerting import JOBS, day, runtime_in
 
 if TYPE_CHECKING:
     from framework.gold.runtime import Runtime

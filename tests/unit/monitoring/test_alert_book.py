@@ -19,7 +19,7 @@ from framework.monitoring.alerts.book import stretches
 from framework.tables.declared import ALERTS, DELIVERIES
 from framework.tables.verdicts import precision_by_verdict, verdict_events
 from framework.training.contract import Contract
-from tests.unit.alerting import (
+from tests.alerting import (
     ACCOUNTS,
     CONTRACTS,
     JOBS,

@@ -10,7 +10,7 @@ import pytest
 from framework.core.versions import Served
 from framework.monitoring.outcomes.retraining import open_requests, request, take
 from framework.tables.declared import DECISIONS, OUTCOMES, REQUESTS
-from tests.unit.alerting import JOBS, day, runtime_in
+from tests.alerting import JOBS, day, runtime_in
 
 FACTS = {"as_of": day(0).isoformat(), "retrain_after_days": "30"}
 GOOD = {
