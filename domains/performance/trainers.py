@@ -177,6 +177,10 @@ class ClusterCapacityPlanner(RegressionTrainer):
         needs=LEAST[:5],
         required=("peak_clusters_7d",),
         score_where=USED,
+        honest={
+            "queue_share_7d": "a forerunner: statements queue before the warehouse adds clusters",
+            "queued_rate_7d": "a forerunner: statements queue before the warehouse adds clusters",
+        },
     )
 
     def labels(self, gold: GoldView, as_of: date) -> Label:

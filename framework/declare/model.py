@@ -9,9 +9,13 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from framework.base.errors import SpecError, nearest
 from framework.declare.table import NAME, Feature, TableSpec, short_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "Feature",
@@ -114,6 +118,8 @@ class ModelSpec:
             that all must hold; by default every row of the day. Write a :class:`BatchScorer` for anything else.
         shares_of: Keys within which a day's forecasts, and its labels, are shares of one whole: they are divided by
             their sum.
+        honest: Why a column that knows the coming window better than the one just ended is no leak, by column: a
+            forerunner, a season, a plan. Without it such a version is registered and never promoted.
         alert_on: Answers that a person should hear of: classes, labels, ``low`` or ``high`` of a regression (the
             whole interval lies beyond the usual range of the training's labels). ``None`` takes what the task
             suggests, and ``()`` never alerts.
@@ -139,7 +145,8 @@ class ModelSpec:
     confidence: float = 0.0
     promote_above: float = 0.02
     shares_of: tuple[str, ...] = ()
-    # Not in the hash of the declaration: who is scored, or told of an answer, changes no training.
+    # Not in the hash of the declaration: who is scored, or told of an answer, changes no training; nor does a reason.
+    honest: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     score_where: tuple[tuple[str, str, float], ...] = dataclasses.field(default=(), repr=False)
     alert_on: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
 

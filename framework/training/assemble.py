@@ -15,7 +15,7 @@ from framework.declare.model import Feature, ModelSpec, TableSpec, Task
 from framework.stores.frames import known_until
 from framework.training.data import TrainingData
 from framework.training.labels import label_rows
-from framework.training.probe import check_label_frame
+from framework.training.leakage.probe import check_label_frame
 from framework.training.sample import bounded
 
 if TYPE_CHECKING:

@@ -12,9 +12,11 @@ from framework.core.results import Skip, Status, UnitResult
 from framework.declare.model import ModelSpec, TableSpec, Task
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
-from framework.training import assemble, probe, rolling
+from framework.training import assemble, rolling
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
+from framework.training.leakage import asymmetry, probe
+from framework.training.leakage.finding import asked
 from framework.training.record import record
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
@@ -113,6 +115,7 @@ class ModelTrainer(ABC):
                 self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)
             )
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
+        final = asked(final, asymmetry.asymmetries(data) if self.task is not Task.ANOMALY else [])
         trained = Trained(
             data=whole, fitted=final, rolling_result=rolling_result, fingerprint=identity, refit=whole is not data
         )
@@ -187,6 +190,7 @@ class ModelTrainer(ABC):
                 task=self.task,
                 entity=data.entity[settled],
                 model=self.spec.name,
+                persists=lambda name, exactly: asymmetry.persists(data, name, exactly=exactly),
             )
 
     def _with_history(self, fitted: Fitted, data: TrainingData, split: Split) -> Fitted:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.training.baseline import Baseline
     from framework.training.evaluate import Evaluation
+    from framework.training.leakage.finding import Finding
     from framework.training.split import Split
 
 
@@ -122,6 +123,7 @@ class Fitted:
         withheld: Why this version may never be promoted although it was judged; empty otherwise.
         remarks: Other things the operator should know.
         extras: More figures to log, by name.
+        findings: What the leakage checks found.
     """
 
     estimators: dict[str, Any]
@@ -133,3 +135,4 @@ class Fitted:
     withheld: str = ""
     remarks: tuple[str, ...] = ()
     extras: dict[str, float] = dataclasses.field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()

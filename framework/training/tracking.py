@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 PROJECT = "health_monitor_ml"
 NOTES = "training.json"
+LEAKAGE = "leakage.json"
+"""Artefact of the training run: the table of what the leakage checks found; absent where they found nothing."""
 """Artefact of the training run: inputs, importance, usual ranges, and the baseline as training saw it."""
 SERVED = Path(__file__).parent / "served_model.py"
 
@@ -59,6 +62,7 @@ def log(
         The registered version.
     """
     import mlflow
+    import pandas as pd
 
     spec = trainer.spec
     name = f"{spec.name}_{as_of.isoformat()}"
@@ -69,6 +73,8 @@ def log(
         mlflow.log_metrics(_metrics(fitted))
         _log_dataset(runtime, data)
         mlflow.log_dict(_notes(trainer, data, fitted), NOTES)
+        if fitted.findings:
+            mlflow.log_table(pd.DataFrame([dataclasses.asdict(one) for one in fitted.findings]), LEAKAGE)
         for plot, figure in plots.draw(trainer.task, fitted, data.classes):
             mlflow.log_figure(figure, f"plots/{plot}.png")
         for observe in runtime.observers:

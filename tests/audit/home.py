@@ -80,6 +80,7 @@ def declared(name: str, **changes: Any) -> ModelSpec:
             "lookups": (Lookup(table="toy_features"),),
             "horizon": days(1),
             "baseline": FromFeature(columns=("runs",)),
+            "honest": {"load": "the label is made of the day's own load"},
         }
         | changes
     )

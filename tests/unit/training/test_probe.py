@@ -8,7 +8,7 @@ import pytest
 
 from framework.base.errors import LabelError, LeakageError
 from framework.declare.model import TableSpec, Task, days, hours
-from framework.training.probe import check_features, check_label_frame
+from framework.training.leakage.probe import check_features, check_label_frame
 
 ROWS, ENTITIES = 600, 20
 DAILY = TableSpec(name="jobs", description="a job's day", keys=("workspace_id", "job_id"), time="run_date", columns=())

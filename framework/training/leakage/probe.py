@@ -8,7 +8,7 @@ from framework.base.errors import LabelError, LeakageError
 from framework.declare.model import TableSpec, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     import numpy as np
@@ -65,7 +65,14 @@ def check_label_frame(
 
 
 def check_features(
-    frame: pd.DataFrame, *, features: Sequence[str], label: str, task: Task, entity: np.ndarray, model: str
+    frame: pd.DataFrame,
+    *,
+    features: Sequence[str],
+    label: str,
+    task: Task,
+    entity: np.ndarray,
+    model: str,
+    persists: Callable[[str, bool], bool] = lambda _name, _exactly: False,
 ) -> None:
     """Check that no single feature gives the label away.
 
@@ -76,6 +83,8 @@ def check_features(
         task: What kind of model it is.
         entity: Code of each row's entity.
         model: For messages.
+        persists: Whether a feature, by name, was as true of the window just ended (and whether to the digit): a counter
+            that grows, or a setting that rarely changes, goes with its own future and is no leak.
 
     Raises:
         LeakageError: Naming the first feature that equals the label, or predicts it alone at 0.999.
@@ -86,7 +95,8 @@ def check_features(
     values = {name: frame[name].to_numpy(float) for name in features}
     # A copy is named before what only happens to go with it.
     found = {name: _equal(column, truth) for name, column in values.items()}
-    if not any(found.values()):
+    exactly = any(found.values())
+    if not exactly:
         found = {
             name: _predicts_value(column, truth, entity)
             if task is Task.REGRESSION
@@ -94,7 +104,7 @@ def check_features(
             for name, column in values.items()
         }
     for name, why in found.items():
-        if why:
+        if why and not persists(name, exactly):
             raise LeakageError(
                 what=f"the feature {why}",
                 where=f"column {name} of {model}",
