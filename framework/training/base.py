@@ -16,7 +16,6 @@ from framework.training import assemble, rolling
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
 from framework.training.leakage import asymmetry, probe
-from framework.training.leakage.finding import asked
 from framework.training.record import record
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
@@ -115,7 +114,7 @@ class ModelTrainer(ABC):
                 self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)
             )
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
-        final = asked(final, asymmetry.asymmetries(data) if self.task is not Task.ANOMALY else [])
+        final = final.with_findings(asymmetry.asymmetries(data) if self.task is not Task.ANOMALY else [])
         trained = Trained(
             data=whole, fitted=final, rolling_result=rolling_result, fingerprint=identity, refit=whole is not data
         )

@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pandas as pd
 
@@ -136,3 +138,14 @@ class Fitted:
     remarks: tuple[str, ...] = ()
     extras: dict[str, float] = dataclasses.field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    def with_findings(self, findings: Sequence[Finding]) -> Fitted:
+        """Return this with what the leakage checks found; it is withheld while a column is asked about."""
+        open_ones = [found for found in findings if found.verdict == "ask"]
+        kept = dataclasses.replace(self, findings=tuple(findings))
+        if not open_ones:
+            return kept
+        first = open_ones[0]
+        more = f" ({len(open_ones) - 1} more)" if len(open_ones) > 1 else ""
+        why = f"{first.column}{more} {first.evidence}; say in `honest` of the declaration which"
+        return dataclasses.replace(kept, withheld=kept.withheld or why, remarks=(*kept.remarks, f"not promoted: {why}"))

@@ -13,7 +13,7 @@ from framework.core.results import Skip
 from framework.declare.model import Task
 from framework.training.data import Fitted
 from framework.training.leakage import asymmetry, probe
-from framework.training.leakage.finding import Verdict, asked
+from framework.training.leakage.finding import Verdict
 from tests.leakage.worlds import HONEST, LEAKS, SYMMETRIC, World
 
 SEEDS = (101, 102, 103, 104, 105)
@@ -70,13 +70,13 @@ def test_a_version_is_withheld_until_the_declaration_answers():
     fitted = Fitted(estimators={}, served={}, outputs=(), evaluation=None)
     (finding,) = asymmetry.asymmetries(data)
     assert (finding.check, finding.column, finding.verdict) == ("asymmetry", "x", Verdict.ASK)
-    held = asked(fitted, [finding])
+    held = fitted.with_findings([finding])
     assert "x knows the coming window at" in held.withheld
     assert held.findings == (finding,)
     spec = dataclasses.replace(data.spec, honest={"x": "a plan"})
     (answered,) = asymmetry.asymmetries(dataclasses.replace(data, spec=spec))
     assert answered.verdict is Verdict.PASS
-    assert asked(fitted, [answered]).withheld == ""
+    assert fitted.with_findings([answered]).withheld == ""
 
 
 def test_what_was_as_true_before_is_no_leak_and_what_was_not_is_refused():

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from framework.training.data import Fitted
 
 
 class Verdict(StrEnum):
@@ -35,15 +29,3 @@ class Finding:
     column: str
     evidence: str
     verdict: Verdict
-
-
-def asked(fitted: Fitted, findings: Sequence[Finding]) -> Fitted:
-    """Return a fitted model with what the checks found; it is withheld while a column is asked about."""
-    open_ones = [found for found in findings if found.verdict is Verdict.ASK]
-    kept = dataclasses.replace(fitted, findings=tuple(findings))
-    if not open_ones:
-        return kept
-    first = open_ones[0]
-    more = f" ({len(open_ones) - 1} more)" if len(open_ones) > 1 else ""
-    why = f"{first.column}{more} {first.evidence}; say in `honest` of the declaration which"
-    return dataclasses.replace(kept, withheld=kept.withheld or why, remarks=(*kept.remarks, f"not promoted: {why}"))
