@@ -6,6 +6,7 @@ Sources, later ones win: a TOML file, environment variables ``HEALTH_MONITOR_<OP
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -19,6 +20,8 @@ from framework.base.errors import ConfigError, nearest
 from framework.core.secrets import check_address
 
 ENVIRONMENT = "HEALTH_MONITOR_"
+_OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+"""Variables that Kubernetes sets in each pod for a service which is called health-monitor; they are no settings."""
 LISTS = ("domains", "models", "tables")
 """Settings that are written as words separated by commas."""
 
@@ -198,6 +201,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in environment.items():
         if not name.startswith(ENVIRONMENT):
+            continue
+        if _OF_KUBERNETES.search(name):
             continue
         key = name.removeprefix(ENVIRONMENT).lower()
         found[key] = split_words(value) if key in LISTS else value

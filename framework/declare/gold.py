@@ -16,6 +16,7 @@ class GoldColumn:
         description: Meaning.
         gold_name: The column's name in the gold layer, if it differs.
         values: The closed set of values, if there is one; others are counted, not dropped.
+        least: Smallest value that can be true, such as 0 of a duration; rows below go to the quarantine.
     """
 
     name: str
@@ -23,6 +24,7 @@ class GoldColumn:
     description: str = ""
     gold_name: str = ""
     values: tuple[str, ...] = ()
+    least: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

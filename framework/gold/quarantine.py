@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from framework.declare.labels import KNOWN_AT
-from framework.gold.validation import REASON
+from framework.gold.validation import AS_FOUND, REASON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +128,12 @@ def quarantine(runtime: Services, gold: GoldView, profile: Profile) -> int:
     frame = gold.flagged(profile.table)
     if frame is None:
         return 0
-    content = F.to_json(F.struct(*(F.col(c.name).cast("string").alias(c.name) for c in table.columns)))
+    # A value that could not be read stands there as it came.
+    content = F.to_json(
+        F.struct(
+            *(F.coalesce(F.col(AS_FOUND)[c.name], F.col(c.name).cast("string")).alias(c.name) for c in table.columns)
+        )
+    )
     rows = (
         frame.where(f"{REASON} IS NOT NULL")
         .select(F.lit(profile.table).alias("table_name"), F.col(REASON).alias("reason"), content.alias("row"), KNOWN_AT)

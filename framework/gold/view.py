@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import GoldError, MissingInputError, nearest
 from framework.declare.gold import Days, GoldTable
-from framework.gold.validation import REASON, cut, flag, validate
+from framework.gold.validation import AS_FOUND, REASON, cut, flag, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class GoldView:
                 where=name,
                 fix=f"provide {name}, or leave its models out",
             )
-        return frame.where(f"{REASON} IS NULL").drop(REASON)
+        return frame.where(f"{REASON} IS NULL").drop(REASON, AS_FOUND)
 
     def has(self, name: str) -> bool:
         """Tell whether the gold layer holds a declared table."""

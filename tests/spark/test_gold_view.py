@@ -63,9 +63,13 @@ def test_absent_columns_are_null_and_others_take_the_declared_type(spark):
         "'[\"c1\",\"c2\"]' AS compute_ids, 'x' AS a_stranger"
     )
     found = validate(raw, FACT_JOB_RUN_TIMELINE)
-    assert found.columns == [*FACT_JOB_RUN_TIMELINE.names, "_unreadable", "known_at"]
+    assert found.columns == [*FACT_JOB_RUN_TIMELINE.names, "_unreadable", "_as_found", "known_at"]
     declared = {c.name: c.type.lower() for c in FACT_JOB_RUN_TIMELINE.columns}
-    assert dict(found.dtypes) == declared | {"_unreadable": "string", "known_at": "timestamp"}
+    assert dict(found.dtypes) == declared | {
+        "_unreadable": "string",
+        "_as_found": "map<string,string>",
+        "known_at": "timestamp",
+    }
     assert found.where("_unreadable IS NOT NULL").count() == 0
     assert found.where("known_at = period_end_time").count() == 1
     row = found.selectExpr("*", "unix_timestamp(period_start_time) AS start").collect()[0]
@@ -281,7 +285,7 @@ def test_text_that_is_no_number_or_time_costs_its_row_and_names_the_column(make_
     runtime = make_runtime(tmp_path, as_of=DAY)
     assert runtime.profiler.profile(TIMELINE).bad == {
         "run_duration_seconds is no BIGINT": 1,
-        "no time": 1,
+        "period_end_time is no TIMESTAMP": 1,
     }
     kept = {row.run_id: row.run_duration_seconds for row in runtime.gold().fact_job_run_timeline.collect()}
     assert set(kept) == {"0", "1", "4", "5"}

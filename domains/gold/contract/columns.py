@@ -6,8 +6,12 @@ from framework import GoldColumn
 
 
 def column(name: str, kind: str, description: str, values: tuple[str, ...] = ()) -> GoldColumn:
-    """Declare a column: its name, Spark type, meaning, and the closed set of values if there is one."""
-    return GoldColumn(name=name, type=kind, description=description, values=values)
+    """Declare a column: its name, Spark type, meaning, and the closed set of values if there is one.
+
+    Whole numbers of the contract are counts, sizes and durations: none of them can be negative.
+    """
+    least = 0.0 if kind in ("INT", "BIGINT") else None
+    return GoldColumn(name=name, type=kind, description=description, values=values, least=least)
 
 
 def end_of(day: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from framework.base.clock import Clock
 from framework.core.services import Services
+from framework.stores.spark_frames import literal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +50,17 @@ def spark_conf(cores: int) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.driver.maxResultSize": "0",
+        # Moments with nanoseconds, as pandas writes them: else the whole table is refused. They come as numbers.
+        "spark.sql.legacy.parquet.nanosAsLong": "true",
+        # A partition folder job_id=0101 says 0101; read as a number it would lose its zero.
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         # Otherwise each column function sends its line of Python code to the JVM, in several calls.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
+
+
+REMOTE = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED", "SPARK_API_MODE")
+"""Variables that would make pyspark look for a server elsewhere: the embedded mode has a session of its own."""
 
 
 class LocalSpark:
@@ -77,6 +86,8 @@ class LocalSpark:
         # pyspark logs each failed query with its whole plan as JSON; the error itself carries the plan already.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
         if not _active():
+            for name in REMOTE:
+                os.environ.pop(name, None)
             self.boot()
             if self._gateway is not None:
                 self._gateway.connect()
@@ -139,7 +150,8 @@ class Staging:
         self._folder = root / str(os.getpid())
         self._kept: dict[str, Path] = {}
         for left in root.glob("*"):
-            if left.name == str(os.getpid()) or not _lives(int(left.name)):
+            ours = left.name.isdecimal()  # anything else was put there by somebody else
+            if ours and (left.name == str(os.getpid()) or not _lives(int(left.name))):
                 shutil.rmtree(left, ignore_errors=True)
 
     def keep(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
@@ -156,7 +168,7 @@ class Staging:
             file = self._folder / f"{len(self._kept)}.parquet"
             pq.write_table(table, file)
             self._kept[name] = file
-        return self._spark().read.parquet(str(self._kept[name]))
+        return self._spark().read.parquet(literal_path(self._kept[name]))
 
 
 def _lives(process: int) -> bool:

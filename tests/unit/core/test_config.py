@@ -150,3 +150,14 @@ def test_a_domains_options_are_checked_like_all_others():
         CostOptions.parse({"prices": {"a/b": "cheap"}}, "options.cost")
     with pytest.raises(ConfigError, match="option 'budget' cannot be used"):
         CostOptions.parse({"budget": -1}, "options.cost")
+
+
+@pytest.mark.parametrize(
+    "name", ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"]
+)
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting(monkeypatch, name):
+    monkeypatch.setenv(f"HEALTH_MONITOR_{name}", "tcp://10.0.0.1:80")
+    assert load_settings({}, None).gold == "simulate"
+    monkeypatch.setenv("HEALTH_MONITOR_PORTS", "1")
+    with pytest.raises(ConfigError, match="ports"):
+        load_settings({}, None)
