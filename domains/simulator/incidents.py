@@ -36,7 +36,7 @@ class Incident:
         failure: Shift of the log-odds of failure.
         slowdown: Shift of the log of the duration.
         transient: Share of the failures that it causes which a new attempt may cure.
-        volume: Shift of the log of the data read, for what befalls people's accounts.
+        volume: Shift of the log of the data read, for what happens to people's accounts.
         ramp: True if the effect grows from nothing at the start to its full size at the end.
         told: True if it stands in ``incident_truth``.
     """
@@ -110,7 +110,7 @@ def _outage(rng: np.random.Generator, workspace: Workspace, start: int, hours: f
 
 
 def draw_job_incidents(seed: int, job: Job, calendar: Calendar) -> list[Incident]:
-    """Draw everything that befalls one job alone, in order of time."""
+    """Draw everything that happens to one job alone, in order of time."""
     end = calendar.end if job.deleted is None else job.deleted
     found: list[Incident] = []
     for name, draw in (

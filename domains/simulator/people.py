@@ -1,4 +1,4 @@
-"""People: who works when, how much and from where, and what befalls their accounts."""
+"""People: who works when, how much and from where, and what happens to their accounts."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def _person(world: World, workspace: Workspace, number: int) -> Person:
 
 @lru_cache(maxsize=1)
 def people_incidents(world: World) -> Mapping[Person, Sequence[Incident]]:
-    """Return what befalls each account, in order of time; ``volume`` says by how much it reads more than usual."""
-    return {person: sorted(_befalls(world, person), key=lambda i: i.start) for person in all_people(world)}
+    """Return what happens to each account, in order of time; ``volume`` says by how much it reads more than usual."""
+    return {person: sorted(_incidents_for(world, person), key=lambda i: i.start) for person in all_people(world)}
 
 
-def _befalls(world: World, person: Person) -> Iterator[Incident]:
+def _incidents_for(world: World, person: Person) -> Iterator[Incident]:
     rng = world.stream("people_incidents", person.workspace.index, person.number)
     entity = (("user_id", person.email),)
     mean = {BULK_READ: 2.0, MASS_EXPORT: 1.6, BRUTE_FORCE: 2.0, TAKEOVER: 1.5, GRANT_ABUSE: 1.0}

@@ -116,11 +116,11 @@ def all_writes(world: World) -> Mapping[Table, Ints]:
 
 @lru_cache(maxsize=1)
 def table_incidents(world: World) -> Mapping[Table, Sequence[Incident]]:
-    """Return what befalls each table's content, in order of time; ``volume`` is the shift of the log of its rows."""
-    return {table: sorted(_befalls(world, table), key=lambda i: i.start) for table in all_tables(world)}
+    """Return what happens to each table's content, in order of time; ``volume`` is the shift of the log of its rows."""
+    return {table: sorted(_incidents_for(world, table), key=lambda i: i.start) for table in all_tables(world)}
 
 
-def _befalls(world: World, table: Table) -> Iterator[Incident]:
+def _incidents_for(world: World, table: Table) -> Iterator[Incident]:
     rng = world.stream("table_incidents", table.workspace.index, table.number)
     sizes = {TRUNCATION: (-4.0, -0.25), PARTIAL: (-0.25, -0.03), DOUBLED: (0.1, 0.69)}
     for kind, expected in {TRUNCATION: 3.0, PARTIAL: 3.0, DOUBLED: 1.5}.items():

@@ -1,4 +1,4 @@
-"""The world that all table families describe: who exists, when they live, what befalls them.
+"""The world that all table families describe: who exists, when they live, what happens to them.
 
 A table family reads the world and its own random streams, nothing else: whatever goes wrong (:class:`Incident`) is
 drawn here once, so that a bad deployment shows in runs, cost, queries and lineage alike.

@@ -114,6 +114,17 @@ def test_what_cannot_be_written_is_named(words: list[str], message: str, tmp_pat
     assert message in found.output
 
 
+def test_the_longest_name_leaves_no_line_too_long(tmp_path: Path) -> None:
+    new_domain("a" * 24, tmp_path, discover())
+    for words in (("check",), ("format", "--check")):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "."], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+    with pytest.raises(errors.ConfigError, match="at most 24"):
+        new_domain("a" * 25, tmp_path, discover())
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     files = new_domain("acme", tmp_path, discover())
     files[3].write_text("mine")

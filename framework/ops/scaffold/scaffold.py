@@ -30,6 +30,8 @@ DOMAIN = {
     "tests/test_{name}.py": "test_domain.py.j2",
 }
 """Files of a new domain, each with the template that it is made of."""
+LONGEST = 24
+"""Letters of a name: tables and classes are called after it, and lines have an end."""
 
 
 def new_domain(name: str, folder: Path, plugins: Registry) -> list[Path]:
@@ -92,8 +94,8 @@ def new_model(name: str, domain: str, kind: str, plugins: Registry, tests: Path 
 
 
 def _check_name(name: str, where: str) -> None:
-    if not NAME.match(name) or keyword.iskeyword(name):
-        fix = "use a-z, 0-9 and _, from a letter on"
+    if not NAME.match(name) or keyword.iskeyword(name) or len(name) > LONGEST:
+        fix = f"use a-z, 0-9 and _, from a letter on, at most {LONGEST} of them"
         raise ConfigError(what=f"'{name}' is no name in snake_case", where=where, fix=fix)
 
 
