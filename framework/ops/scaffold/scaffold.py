@@ -52,7 +52,7 @@ def new_domain(name: str, folder: Path, plugins: Registry) -> list[Path]:
     if name in plugins.domains:
         raise ConfigError(what=f"a domain '{name}' is installed already", where="new domain", fix="choose another name")
     package = f"{name}_health"
-    known = {"name": name, "package": package, "camel": _camel(name), "table": f"fact_{name}_events"}
+    known = {"name": name, "package": package, "camel": _camel(name), "table": f"fact_{name}"}
     root = folder / package.replace("_", "-")
     return _write(root, {to.format(**known): f"domain/{template}" for to, template in DOMAIN.items()}, known)
 
