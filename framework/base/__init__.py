@@ -1,1 +1,1 @@
-"""What everything stands on: errors, clock, logging."""
+"""What everything stands on: errors, clock, logging, paths."""

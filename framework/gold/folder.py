@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from framework.base.errors import GoldError
 from framework.base.logging import get_logger
+from framework.base.paths import literal_path
 from framework.declare.labels import KNOWN_AT
 from framework.gold.validation import validate
 from framework.gold.view import GoldReader, GoldSource
-from framework.stores.spark_frames import literal_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from framework.stores.arrow import to_arrow
@@ -10,8 +9,6 @@ from framework.stores.ddl import spark_name
 from framework.stores.frames import is_spark
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
@@ -45,8 +42,3 @@ def _plain(table: pa.Table) -> list[tuple[Any, ...]]:
         is_map = pa.types.is_map(field.type)
         columns.append([dict(value) if is_map and value is not None else value for value in values])
     return list(zip(*columns, strict=True))
-
-
-def literal_path(path: Path) -> str:
-    """Return a path as Spark takes it: by itself it would read brackets and braces as a pattern."""
-    return re.sub(r"([\\\[\]{}*?])", r"\\\1", str(path))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.base.clock import Clock
+from framework.base.paths import literal_path
 from framework.core.services import Services
-from framework.stores.spark_frames import literal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
