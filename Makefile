@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+CONNECT ?= tests/spark tests/connect
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -34,7 +35,7 @@ contract: $(VENV)-contract/.installed ## Run the conformance suite on the real c
 	$(VENV)-contract/bin/python -m pytest tests/contract tests/bundle $(ARGS)
 
 connect: $(VENV)/.installed ## Run the Spark tests on Spark Connect, which is what serverless compute speaks
-	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest tests/spark tests/connect $(ARGS)
+	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest $(CONNECT) $(ARGS)
 
 spark40: $(VENV)-contract/.installed ## Run the Spark tests, and the client's models, on Spark Connect of pyspark 4.0
 	HEALTH_MONITOR_TEST_SPARK=connect $(VENV)-contract/bin/python -m pytest tests/spark tests/contract/test_models.py $(ARGS)
