@@ -99,7 +99,7 @@ class CatalogReader(GoldReader):
 
     def newest_day(self) -> date:
         """Return the newest day on which any row of a fact table became known."""
-        return newest_known_day(self, self._tables, self._schema)
+        return newest_known_day(self, self._tables, self._schema, self._runtime.clock.now().date())
 
 
 class CatalogSource(GoldSource):

@@ -11,6 +11,7 @@ from framework.base.errors import GoldError
 from framework.base.logging import get_logger
 from framework.base.paths import literal_path
 from framework.declare.labels import KNOWN_AT
+from framework.gold.casting import quoted
 from framework.gold.validation import validate
 from framework.gold.view import GoldReader, GoldSource
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from framework.core.services import Services
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 
 SEPARATORS = (",", ";", "\t")
-PARQUET, LFS = b"PAR1", b"version https://git-lfs"
-"""What a parquet file, and a pointer to a file that was not fetched, begin with."""
+LFS = b"version https://git-lfs"
+"""What a pointer to a file that was not fetched begins with."""
 
 
 class FolderReader(GoldReader):
@@ -65,23 +67,23 @@ class FolderReader(GoldReader):
             return self._runtime.open_delta(str(place))
         if place.suffix == ".csv":
             return _csv(spark, place)
-        files = [place] if place.is_file() else _parts(place)
-        for file in files:
-            _check_parquet(file, table.name)
-        return spark.read.parquet(literal_path(place)) if files else None
+        return _parquet(spark, place, table.name)
 
     def newest_day(self) -> date:
         """Return the newest day on which any row of a fact table became known."""
-        return newest_known_day(self, self._tables, str(self._folder))
+        return newest_known_day(self, self._tables, str(self._folder), self._runtime.clock.now().date())
 
 
-def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str) -> date:
+def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str, today: date) -> date:
     """Return the newest day on which any row of a fact table became known.
+
+    Rows of days after today move it only if there are no others: a clock was wrong somewhere, and a log line says so.
 
     Args:
         reader: Reads the tables.
         tables: Declared tables.
         where: What is read, for the message.
+        today: The day of the run's clock.
 
     Returns:
         The day.
@@ -91,16 +93,29 @@ def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str
     """
     from pyspark.sql import functions as F
 
-    newest = []
+    past: list[date] = []
+    ahead: list[date] = []
+    day = F.to_date(KNOWN_AT)
+    late = day > F.lit(today)
+    newest = (
+        F.max(F.when(~late, day)).alias("past"),
+        F.max(F.when(late, day)).alias("ahead"),
+        F.count_if(late).alias("n"),
+    )
     for table in tables:
         try:
             raw = None if table.history else reader.read(table)
         except GoldError as error:  # whoever needs the table fails with these words; the day is that of the others
             get_logger().warning("gold_table_unreadable", table=table.name, reason=str(error))
             continue
-        if raw is not None:
-            newest.append(validate(raw, table).agg(F.to_date(F.max(KNOWN_AT)).alias("day")).collect()[0]["day"])
-    known: list[date] = [day for day in newest if day is not None]
+        if raw is None:
+            continue
+        found = validate(raw, table).agg(*newest).collect()[0]
+        if found["n"]:
+            get_logger().warning("gold_rows_after_today", table=table.name, rows=found["n"], newest=str(found["ahead"]))
+        past += filter(None, [found["past"]])
+        ahead += filter(None, [found["ahead"]])
+    known = past or ahead
     if not known:
         raise GoldError(what="no fact table has a row, so there is no newest day", where=where, fix="give --as-of DATE")
     return max(known)
@@ -112,52 +127,95 @@ def _csv(spark: SparkSession, place: Path) -> DataFrame:
     Quotes are doubled and values may hold line ends, as pandas and spreadsheets write them. The names are read here:
     Spark would look for them by a pattern, whatever is escaped.
     """
-    first = place if place.is_file() else next(iter(sorted(place.glob("*.csv"))), None)
-    if first is None:
+    parts = _parts(place, ".csv")
+    if not parts:
         what = f"the folder {place.name} holds no .csv file"
         raise GoldError(what=what, where=place.stem, fix="remove it, or fill it")
-    with first.open("rb") as opened:
-        start = opened.read(4)
+    form = _form(parts[0], place.stem)
+    for part in parts[1:]:
+        if _form(part, place.stem) != form:  # Spark would read it by position
+            what = f"{part.name} has another header, separator or encoding than {parts[0].name}"
+            raise GoldError(what=what, where=place.stem, fix="write all parts alike")
+    names, separator, encoding = form
+    text = spark.read.schema(", ".join(f"{quoted(name)} STRING" for name in names))
+    text = text.option("header", True).option("timeZone", "UTC").option("sep", separator).option("encoding", encoding)
+    return text.option("escape", '"').option("multiLine", True).csv(literal_path(place))
+
+
+def _form(file: Path, table: str) -> tuple[tuple[str, ...], str, str]:
+    """Return names, separator and encoding of a CSV file."""
+    start = _head(file, table)
     encoding = "UTF-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
-        with first.open(encoding="utf-8-sig" if encoding == "UTF-8" else "utf-16", newline="") as opened:
+        with file.open(encoding="utf-8-sig" if encoding == "UTF-8" else "utf-16", newline="") as opened:
             line = opened.readline()
             opened.seek(0)
             separator = max(SEPARATORS, key=line.count)
             names = next(csv.reader(opened, delimiter=separator), [])
     except UnicodeDecodeError as error:
-        what = f"{first.name} is neither UTF-8 nor UTF-16: {error.reason} at byte {error.start}"
-        raise GoldError(what=what, where=place.stem, fix="write it as UTF-8") from error
+        what = f"{file.name} is neither UTF-8 nor UTF-16: {error.reason} at byte {error.start}"
+        raise GoldError(what=what, where=table, fix="write it as UTF-8") from error
     plain = [name.strip().lower() for name in names]
-    if not names or len(set(plain)) < len(plain) or "" in plain:
-        what = f"the header of {first.name} has names that are empty or stand twice: {line.strip()[:200]}"
-        raise GoldError(what=what, where=place.stem, fix="give each column a name of its own")
-    schema = ", ".join(f"`{name.replace('`', '``')}` STRING" for name in names)
-    text = spark.read.schema(schema).option("header", True).option("timeZone", "UTC").option("sep", separator)
-    return text.option("encoding", encoding).option("escape", '"').option("multiLine", True).csv(literal_path(place))
+    if len(set(plain)) < len(plain) or "" in plain:
+        what = f"the header of {file.name} has names that are empty or stand twice: {line.strip()[:200]}"
+        raise GoldError(what=what, where=table, fix="give each column a name of its own")
+    return tuple(names), separator, encoding
 
 
-def _parts(folder: Path) -> list[Path]:
-    """Return the data files of a folder, those of its partitions included; hidden ones are no data."""
-    hidden = (".", "_")
-    every = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    parts = (file for file in every if not any(part.startswith(hidden) for part in file.relative_to(folder).parts))
-    return [file for file in parts if file.suffix == ".parquet"]
+def _parquet(spark: SparkSession, place: Path, table: str) -> DataFrame | None:
+    """Return a parquet file, or a folder of them; ``None`` if the folder is empty."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyspark.sql import functions as F
+
+    kinds: dict[str, tuple[str, str]] = {}
+    parts = _parts(place, ".parquet")
+    for part in parts:
+        _head(part, table)
+        try:
+            schema = pq.read_schema(part)
+        except pa.ArrowInvalid as error:
+            what = f"{part.name} is no whole parquet file"
+            raise GoldError(what=what, where=table, fix="copy the file again, whole") from error
+        for field in schema:
+            kind, first = kinds.get(field.name, ("null", ""))
+            if kind == "null":
+                kinds[field.name] = kind, first = _kind(field.type), part.name
+            if _kind(field.type) not in (kind, "null"):
+                what = f"column {field.name} is {kind} in {first} and {_kind(field.type)} in {part.name}"
+                raise GoldError(what=what, where=table, fix="write all parts with one type")
+    if not parts:
+        return None
+    # Spark would call a column without any value, which has no type, a whole number.
+    empty = {name: F.lit(None) for name, (kind, _) in kinds.items() if kind == "null"}
+    return spark.read.parquet(literal_path(place)).withColumns(empty)
 
 
-def _check_parquet(file: Path, table: str) -> None:
-    """Refuse a file that cannot be parquet, before Spark does so in words of its own."""
+def _kind(kind: pa.DataType) -> str:
+    """Return a type by the name under which parts may differ: text is text, however long it may get."""
+    return str(kind).removeprefix("large_")
+
+
+def _parts(place: Path, suffix: str) -> list[Path]:
+    """Return a file, or the data files of a folder, those of its partitions included; hidden ones are no data."""
+    if place.is_file():
+        return [place]
+    every = (file for file in sorted(place.rglob(f"*{suffix}")) if file.is_file())
+    return [file for file in every if not any(part.startswith((".", "_")) for part in file.relative_to(place).parts)]
+
+
+def _head(file: Path, table: str) -> bytes:
+    """Return a file's first bytes.
+
+    Raises:
+        GoldError: If there are none, or they are a pointer to a file that was not fetched.
+    """
     with file.open("rb") as opened:
         head = opened.read(len(LFS))
-    what = ""
-    if not head:
-        what = f"{file.name} is empty: it has 0 bytes"
-    elif head == LFS:
-        what = f"{file.name} is a pointer of Git LFS, and not the file itself"
-    elif not head.startswith(PARQUET):
-        what = f"{file.name} is no parquet file"
-    if what:
-        raise GoldError(what=what, where=table, fix="copy the file again, whole")
+    if head and head != LFS:
+        return head
+    what = f"{file.name} is a pointer of Git LFS, and not the file itself" if head else f"{file.name} has 0 bytes"
+    raise GoldError(what=what, where=table, fix="copy the file again, whole")
 
 
 class FolderSource(GoldSource):

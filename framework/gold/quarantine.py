@@ -31,6 +31,7 @@ class Profile:
         filled: Rows with a value, per column.
         bad: Rows per quarantine reason.
         unknown: Values outside a column's closed set, per column.
+        misfits: Why a column cannot be read at all, per column.
     """
 
     table: str
@@ -39,11 +40,14 @@ class Profile:
     filled: Mapping[str, int] = dataclasses.field(default_factory=dict)
     bad: Mapping[str, int] = dataclasses.field(default_factory=dict)
     unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    misfits: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def missing(self, column: str) -> str | None:
         """Return why a column cannot be used, or ``None`` if it can."""
         if not self.present:
             return f"gold table {self.table} is absent"
+        if column in self.misfits:
+            return f"{self.table}.{column} {self.misfits[column]}"
         if self.rows and not self.filled.get(column):
             return f"{self.table}.{column} is NULL throughout"
         return None
@@ -105,6 +109,7 @@ def _profile(gold: GoldView, name: str) -> Profile:
         rows=good["rows"] if good else 0,
         filled={c: good[f"n_{c}"] for c in table.names} if good else {},
         bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},
+        misfits=gold.misfits(name) or {},
         unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
     )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from framework.base.logging import get_logger
 from framework.declare.labels import KNOWN_AT
-from framework.gold.casting import cast_of
+from framework.gold.casting import Cast, cast_of, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,29 +32,20 @@ def validate(raw: DataFrame, table: GoldTable) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    there = _by_name(raw)
+    there = sources(raw, table)
     chosen, odd, texts = [], ["CAST(NULL AS STRING)"], []
     for column in table.columns:
-        source = there.get((column.gold_name or column.name).lower())
-        if source is None:
+        if column.name not in there:
             chosen.append(f"CAST(NULL AS {column.type}) AS {column.name}")
             continue
-        name, found = source
-        cast = cast_of(name, found, column.type)
-        if cast.unfit:
-            get_logger().warning(
-                "gold_column_unfit", table=table.name, column=column.name, found=found, expected=column.type
-            )
-        condition, what = cast.odd, f"{column.name} is no {column.type}"
+        source, cast = there[column.name]
+        faults = [(cast.odd, f"is no {column.type}")] if cast.odd else []
         if column.least is not None:
-            below = f"({cast.value}) < {column.least:g}"
-            odd.append(f"CASE WHEN {below} THEN '{column.name} is below {column.least:g}' END")
-            condition = f"({condition}) OR {below}" if condition else below
-        if cast.odd:
-            odd.append(f"CASE WHEN {cast.odd} THEN '{what}' END")
-        if condition:
-            quoted = name.replace("`", "``")
-            texts.append(f"CASE WHEN {condition} THEN struct('{column.name}', CAST(`{quoted}` AS STRING)) END")
+            faults.append((f"({cast.value}) < {column.least:g}", f"is below {column.least:g}"))
+        odd += [f"CASE WHEN {fault} THEN '{column.name} {what}' END" for fault, what in faults]
+        if faults:
+            condition = " OR ".join(f"({fault})" for fault, _ in faults)
+            texts.append(f"CASE WHEN {condition} THEN struct('{column.name}', CAST({quoted(source)} AS STRING)) END")
         chosen.append(f"{cast.value} AS {column.name}")
     unread = (
         f"map_from_entries(array_compact(array({', '.join(texts)})))" if texts else "CAST(map() AS MAP<STRING, STRING>)"
@@ -64,16 +54,37 @@ def validate(raw: DataFrame, table: GoldTable) -> DataFrame:
     return frame.withColumn(KNOWN_AT, F.expr(table.known_at))
 
 
-def _by_name(raw: DataFrame) -> dict[str, tuple[str, str]]:
-    """Return name and type of each raw column by its name in small letters without blanks around it.
+def sources(raw: DataFrame, table: GoldTable) -> dict[str, tuple[str, Cast]]:
+    """Return the raw column that each declared one is read from, and how; what is missing or cannot fit is left out."""
+    return {name: found for name, found in _found(raw, table).items() if not isinstance(found, str)}
 
-    Of two that differ in nothing else, the one that is written so already is meant; else neither is.
+
+def misfits(raw: DataFrame, table: GoldTable) -> dict[str, str]:
+    """Return why declared columns cannot be read at all, by name: none is there, two are, or its type cannot fit."""
+    return {name: found for name, found in _found(raw, table).items() if isinstance(found, str)}
+
+
+def _found(raw: DataFrame, table: GoldTable) -> dict[str, tuple[str, Cast] | str]:
+    """Match columns by their names in small letters without blanks around them, and their types with the declared ones.
+
+    Of two that differ in nothing else, the one that is written as declared is meant; else neither is.
     """
-    found: dict[str, list[tuple[str, str]]] = {}
+    there: dict[str, list[tuple[str, str]]] = {}
     for name, kind in raw.dtypes:
-        found.setdefault(name.strip().lower(), []).append((name, kind))
-    exact = {plain: [pair for pair in pairs if pair[0] == plain] or pairs for plain, pairs in found.items()}
-    return {plain: pairs[0] for plain, pairs in exact.items() if len(pairs) == 1}
+        there.setdefault(name.strip().lower(), []).append((name, kind))
+    found: dict[str, tuple[str, Cast] | str] = {}
+    for column in table.columns:
+        wanted = column.gold_name or column.name
+        alike = there.get(wanted.lower(), [])
+        meant = [pair for pair in alike if pair[0] == wanted] or alike
+        if len(meant) != 1:
+            names = " and ".join(f"'{name}'" for name, _ in meant)
+            found[column.name] = f"may be {names}" if meant else "is absent"
+            continue
+        ((source, kind),) = meant
+        cast = cast_of(source, kind, column.type, identifies=column.name.endswith("_id"))
+        found[column.name] = f"is {kind}, not {column.type}" if cast.unfit else (source, cast)
+    return found
 
 
 def cut(frame: DataFrame, table: GoldTable, days: Days) -> DataFrame:

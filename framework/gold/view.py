@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import GoldError, MissingInputError, nearest
 from framework.declare.gold import Days, GoldTable
-from framework.gold.validation import AS_FOUND, REASON, cut, flag, validate
+from framework.gold.validation import AS_FOUND, REASON, cut, flag, misfits, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,6 +90,7 @@ class GoldView:
         self._truth = truth
         self.time_zone = time_zone
         self._cache: dict[str, DataFrame | None] = {}
+        self._raws: dict[str, DataFrame | None] = {}
 
     def __getattr__(self, name: str) -> DataFrame:
         """Return the valid rows of a declared table, with a ``known_at`` column."""
@@ -114,13 +115,10 @@ class GoldView:
         """Tell whether the gold layer holds a declared table."""
         return self.flagged(name) is not None
 
-    def lacking(self, name: str) -> list[str] | None:
-        """Return the declared columns that the gold layer's table does not have; ``None`` if it has no such table."""
-        table = self.declared(name)
-        raw = self._reader.read(table)
-        if raw is None:
-            return None
-        return [column.name for column in table.columns if (column.gold_name or column.name) not in raw.columns]
+    def misfits(self, name: str) -> dict[str, str] | None:
+        """Return why declared columns of a table cannot be read, by name; ``None`` if gold has no such table."""
+        raw = self._raw(name)
+        return None if raw is None else misfits(raw, self.declared(name))
 
     def options(self, kind: type[Any]) -> Any:
         """Return the domain's typed options of class ``kind``."""
@@ -168,7 +166,12 @@ class GoldView:
     def flagged(self, name: str) -> DataFrame | None:
         """Return all rows known in the range, each with its quarantine reason or NULL."""
         if name not in self._cache:
-            table = self.declared(name)
-            raw = self._reader.read(table)
+            table, raw = self.declared(name), self._raw(name)
             self._cache[name] = None if raw is None else flag(cut(validate(raw, table), table, self.days), table)
         return self._cache[name]
+
+    def _raw(self, name: str) -> DataFrame | None:
+        """Return a table as it came, opened once."""
+        if name not in self._raws:
+            self._raws[name] = self._reader.read(self.declared(name))
+        return self._raws[name]

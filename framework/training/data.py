@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
+from framework.training.leakage.finding import Finding, Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.training.baseline import Baseline
     from framework.training.evaluate import Evaluation
-    from framework.training.leakage.finding import Finding
     from framework.training.split import Split
 
 
@@ -141,7 +142,7 @@ class Fitted:
 
     def with_findings(self, findings: Sequence[Finding]) -> Fitted:
         """Return this with what the leakage checks found; it is withheld while a column is asked about."""
-        open_ones = [found for found in findings if found.verdict == "ask"]
+        open_ones = [found for found in findings if found.verdict is Verdict.ASK]
         kept = dataclasses.replace(self, findings=tuple(findings))
         if not open_ones:
             return kept

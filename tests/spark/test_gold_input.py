@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from structlog.testing import capture_logs
 
 from framework.base.errors import GoldError
 from framework.gold.casting import cast_of
@@ -23,10 +25,10 @@ MOMENT = datetime(2026, 9, 1, 2, 30, tzinfo=UTC)
 MILLIS = int(MOMENT.timestamp() * 1000)
 
 
-def read(spark, values, found, declared, name="value"):
+def read(spark, values, found, declared, *, identifies=False):
     """Return each value as it is read, and whether it is odd."""
-    frame = spark.createDataFrame([(value,) for value in values], f"`{name}` {found}")
-    cast = cast_of(name, dict(frame.dtypes)[name], declared)
+    frame = spark.createDataFrame([(value,) for value in values], f"found {found}")
+    cast = cast_of("found", dict(frame.dtypes)["found"], declared, identifies=identifies)
     rows = frame.selectExpr(f"{cast.value} AS value", f"{cast.odd or 'false'} AS odd").collect()
     return [("odd" if row.odd else row.value) for row in rows]
 
@@ -44,6 +46,8 @@ def read(spark, values, found, declared, name="value"):
         ("string", "TIMESTAMP", ["02:00", "2026", "01/09/2026 02:00", None], ["odd", "odd", "odd", None]),
         ("string", "DATE", ["2026-09-01", "12:30", "20260901", None], [date(2026, 9, 1), "odd", "odd", None]),
         ("bigint", "DATE", [20260901, 19, 20261345, None], [date(2026, 9, 1), "odd", "odd", None]),
+        ("bigint", "TIMESTAMP", [20261345, None], ["odd", None]),
+        ("string", "BIGINT", ["5.0000001", "5.000"], ["odd", 5]),
     ],
 )  # fmt: skip
 def test_numbers_and_times_are_read_or_odd(spark, found, declared, values, expected):
@@ -63,13 +67,14 @@ def test_epochs_are_told_by_their_size(spark, factor, found):
     [
         ("double", [7001.0, 912345678907001.0, math.nan, None, 7.5], ["7001", "912345678907001", None, None, "odd"]),
         ("decimal(20,2)", [Decimal(7001), Decimal("7.5"), None], ["7001", "odd", None]),
+        ("string", ["9.12345678907001E14", "9.12E2", "1.5E0"], ["912345678907001", "912", "1.5E0"]),
         ("string", ["7001.0", "7001", "nan", "0101", "1e2", None], ["7001", "7001", None, "0101", "1e2", None]),
         ("bigint", [7001, None], ["7001", None]),
     ],
 )  # fmt: skip
 def test_identifiers_that_became_numbers_are_whole_again(spark, found, values, expected):
-    assert read(spark, values, found, "STRING", "job_id") == expected
-    assert read(spark, ["15.0", "nan"], "string", "STRING", "dbr_version") == ["15.0", "nan"]
+    assert read(spark, values, found, "STRING", identifies=True) == expected
+    assert read(spark, ["15.0", "nan"], "string", "STRING") == ["15.0", "nan"]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,11 @@ def test_identifiers_that_became_numbers_are_whole_again(spark, found, values, e
         ("[('cost_center', 'alpha'), ('team', 'b')]", {"cost_center": "alpha", "team": "b"}),
         ("{'cost_center': None}", {"cost_center": None}),
         ("cost_center=alpha", "odd"),
+        ("[('a', 'x[1]')]", "odd"),
+        ("[('a', 'f(x), y'), ('b', None)]", {"a": "f(x), y", "b": None}),
+        ("{'a': \"it's\"}", {"a": "it's"}),
+        ('{"a": "it\'s [1]"}', {"a": "it's [1]"}),
+        ("None", None),
         ("", None),
         (None, None),
     ],
@@ -89,8 +99,9 @@ def test_maps_that_came_as_text(spark, text, expected):
 
 
 def test_lists_that_came_as_text(spark):
-    values = ['["a", "b"]', "['a']", "a, b", None]
-    assert read(spark, values, "string", "ARRAY<STRING>") == [["a", "b"], ["a"], "odd", None]
+    values = ['["a", "b"]', "['a']", "['a', 'b']", "a, b", "['it\\'s']", None]
+    assert read(spark, values, "string", "ARRAY<STRING>") == [["a", "b"], ["a"], ["a", "b"], "odd", ["it's"], None]
+    assert read(spark, [["1", "2"], ["x"], None], "array<string>", "ARRAY<INT>") == [[1, 2], "odd", None]
 
 
 def test_structs_and_pairs_are_maps(spark):
@@ -101,6 +112,29 @@ def test_structs_and_pairs_are_maps(spark):
     row = frame.selectExpr(f"{tags.value} AS tags", f"{pairs.value} AS pairs", f"{listed.value} AS list").collect()[0]
     assert (row.tags, row.pairs, row.list) == ({"cost_center": "alpha"}, {"a": "b"}, None)
     assert (tags.unfit, pairs.unfit, listed.unfit) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    ("found", "declared"),
+    [
+        ("boolean", "BIGINT"), ("date", "DOUBLE"), ("boolean", "TIMESTAMP"), ("struct<a:string>", "STRING"),
+        ("map<string,string>", "STRING"), ("binary", "STRING"), ("array<struct<a:string>>", "MAP<STRING,STRING>"),
+        ("array<struct<a:string,b:string,c:string>>", "MAP<STRING,STRING>"), ("struct<a:string>", "ARRAY<STRING>"),
+    ],
+)  # fmt: skip
+def test_a_type_that_no_value_fits_is_known_before_any_row_is_read(found, declared):
+    assert cast_of("c", found, declared).unfit
+
+
+def test_pairs_that_repeat_a_key_or_lack_one_are_odd(spark):
+    kind = "array<struct<k:string,v:string>>"
+    values = [[("a", "1")], [("a", "1"), ("a", "2")], [(None, "1")], [], None]
+    assert read(spark, values, kind, "MAP<STRING,STRING>") == [{"a": "1"}, "odd", "odd", {}, None]
+
+
+def test_a_number_like_a_day_is_no_moment_of_1970(spark):
+    (value,) = read(spark, [20260901], "bigint", "TIMESTAMP")
+    assert value.astimezone(UTC) == datetime(2026, 9, 1, tzinfo=UTC)
 
 
 # ---------------------------------------------------------------- whole tables
@@ -168,14 +202,18 @@ def test_broken_values_cost_their_row_and_are_kept_as_they_came(profile):
     assert sorted(row._as_found["run_duration_seconds"] for row in kept) == ["-5.0", "1.0E20", "Infinity"]
 
 
-def test_a_column_without_values_or_of_another_kind_costs_only_itself(profile):
-    frame = runs()
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table.append_column("compute_ids", pa.nulls(len(frame)))
-    table = table.append_column("termination_code", pa.array([{"code": 1}] * len(frame)))
-    rows, bad, gold = profile(table)
-    assert (rows, bad) == (40, {})
-    assert gold.fact_job_run_timeline.selectExpr("count(compute_ids) AS n").collect()[0].n == 0
+def test_why_a_column_cannot_be_read_is_said_by_run_and_doctor_alike(make_runtime, tmp_path):
+    table = pa.Table.from_pandas(runs().drop(columns="run_date"), preserve_index=False)
+    table = table.append_column("compute_ids", pa.nulls(40)).append_column("run_type", pa.array([{"a": 1}] * 40))
+    pq.write_table(table, tmp_path / f"{RUNS}.parquet")
+    runtime = make_runtime(tmp_path, as_of=date(2026, 9, 30))
+    found = runtime.profiler.profile(RUNS)
+    assert (found.rows, found.bad) == (40, {})
+    assert found.missing("run_date") == f"{RUNS}.run_date is absent"
+    assert found.missing("run_type") == f"{RUNS}.run_type is struct<a:bigint>, not STRING"
+    assert found.missing("compute_ids") == f"{RUNS}.compute_ids is NULL throughout"
+    assert {"run_date", "run_type"} <= set(runtime.gold().misfits(RUNS))
+    assert "workspace_id" not in runtime.gold().misfits(RUNS)
 
 
 # ---------------------------------------------------------------- layouts
@@ -221,9 +259,10 @@ def test_a_delta_table_is_one_whatever_it_is_called_and_a_plain_folder_is_read(m
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "is empty: it has 0 bytes"),
+        (b"", "has 0 bytes"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
-        (b"PK\x03\x04 a spreadsheet", "is no parquet file"),
+        (b"PK\x03\x04 a spreadsheet", "is no whole parquet file"),
+        (b"PAR1 cut off on the way", "is no whole parquet file"),
     ],
 )
 def test_a_file_that_is_something_else_is_named(make_runtime, folder, content, what):
@@ -271,10 +310,41 @@ def test_a_csv_of_a_spreadsheet_is_read(make_runtime, folder, separator, encodin
     [
         (b"job_id,Job_Id\n1,2\n", "stand twice: job_id,Job_Id"),
         ("job_id,gr\u00f6\u00dfe\n".encode("latin-1"), "is neither UTF-8 nor UTF-16"),
-        (b"", "names that are empty"),
+        (b"", "has 0 bytes"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        (b"a,,b\n", "names that are empty"),
     ],
 )
 def test_a_csv_whose_header_says_nothing_is_named(make_runtime, folder, content, what):
     (folder / f"{RUNS}.csv").write_bytes(content)
     with pytest.raises(GoldError, match=what):
         rows_of(make_runtime, folder)
+
+
+def test_parts_that_differ_are_named_with_the_part(make_runtime, folder):
+    parts = folder / f"{RUNS}.parquet"
+    parts.mkdir()
+    runs().to_parquet(parts / "a.parquet")
+    runs().assign(job_id=7).to_parquet(parts / "b.parquet")
+    with pytest.raises(GoldError, match=r"column job_id is string in a\.parquet and int64 in b\.parquet"):
+        rows_of(make_runtime, folder)
+    shutil.rmtree(parts)
+    (folder / f"{RUNS}.csv").mkdir()
+    runs(4).to_csv(folder / f"{RUNS}.csv" / "a.csv", index=False)
+    runs(4)[["job_id", "run_id"]].to_csv(folder / f"{RUNS}.csv" / "b.csv", index=False)
+    with pytest.raises(GoldError, match=r"b\.csv has another header, separator or encoding than a\.csv"):
+        rows_of(make_runtime, folder)
+    runs(4).to_csv(folder / f"{RUNS}.csv" / "b.csv", index=False)
+    assert rows_of(make_runtime, folder) == 4  # the same four twice
+
+
+def test_a_clock_that_was_wrong_does_not_move_the_day(make_runtime, folder):
+    frame = runs()
+    wrong = frame.iloc[:1].assign(run_id="wrong")
+    for name in ("period_start_time", "period_end_time"):
+        wrong[name] = pd.Timestamp("2099-01-01T00:00Z")
+    pd.concat([frame, wrong]).to_parquet(folder / f"{RUNS}.parquet")
+    with capture_logs() as logs:
+        assert make_runtime(folder).as_of == date(2026, 9, 10)
+    (said,) = [line for line in logs if line["event"] == "gold_rows_after_today"]
+    assert (said["table"], said["rows"], said["newest"]) == (RUNS, 1, "2099-01-01")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from framework.base.errors import GoldError
 from framework.ops.doctor.check import Check
 
 if TYPE_CHECKING:
@@ -69,15 +70,17 @@ def gold_columns(view: GoldView, plugins: Registry, models: Sequence[str]) -> li
     checks = []
     for table in sorted({need.partition(".")[0] for need in needed}):
         columns = sorted(need.partition(".")[2] for need in needed if need.partition(".")[0] == table)
-        lacking = view.lacking(table)
-        missing = columns if lacking is None else [name for name in columns if name in lacking]
+        trouble, misfits = _misfits(view, table)
+        missing = columns if trouble else [name for name in columns if name in misfits]
         at_stake: dict[str, list[str]] = {}
         for column in missing:
             for model, what in needed[f"{table}.{column}"].items():
                 at_stake.setdefault(model, []).append(what)
                 if what == WHOLE:
                     lost.setdefault(model, f"{table}.{column}")
-        checks.append(_table(table, columns, missing, at_stake, absent=lacking is None))
+        what = trouble or "; ".join(f"{column} {misfits[column]}" for column in missing)
+        where = table if trouble else ", ".join(f"{table}.{column}" for column in missing)
+        checks.append(_table(table, len(columns), at_stake, what, where))
     left = [model for model in models if model not in lost]
     why = "; ".join(f"{model} needs {need}" for model, need in lost.items())
     fix = "" if left else "provide these tables under their names, or select other models"
@@ -85,18 +88,22 @@ def gold_columns(view: GoldView, plugins: Registry, models: Sequence[str]) -> li
     return [*checks, Check(name="models", ok=bool(left), detail=detail, fix=fix)]
 
 
-def _table(
-    table: str, columns: list[str], missing: list[str], at_stake: dict[str, list[str]], *, absent: bool
-) -> Check:
+def _misfits(view: GoldView, table: str) -> tuple[str, dict[str, str]]:
+    """Return what is wrong with a whole table, or else with its columns by name."""
+    try:
+        found = view.misfits(table)
+    except GoldError as error:
+        return error.what, {}
+    return ("the table is absent", {}) if found is None else ("", found)
+
+
+def _table(table: str, columns: int, at_stake: dict[str, list[str]], trouble: str, where: str) -> Check:
     name = f"gold table {table}"
-    if not missing:
-        return Check(name=name, ok=True, detail=f"all {len(columns)} needed columns are there", needed=False)
+    if not trouble:
+        return Check(name=name, ok=True, detail=f"all {columns} needed columns are there", needed=False)
     losses = []
     for model, what in at_stake.items():
         whole = WHOLE in what
         losses.append(f"{model} ({'cannot be trained' if whole else 'loses features'})")
-    detail = "the table is absent" if absent else f"it has no {', '.join(missing)}"
-    where = table if absent else ", ".join(f"{table}.{column}" for column in missing)
-    return Check(
-        name=name, ok=False, detail=f"{detail}: costs {', '.join(losses)}", fix=f"provide {where}", needed=False
-    )
+    detail = f"{trouble}: costs {', '.join(losses)}"
+    return Check(name=name, ok=False, detail=detail, fix=f"provide {where}", needed=False)

@@ -319,7 +319,7 @@ class Columns(GoldReader):
 
     def read(self, table):
         found = self.tables.get(table.name)
-        return None if found is None else SimpleNamespace(columns=found)
+        return None if found is None else SimpleNamespace(dtypes=[(name, "string") for name in found])
 
     def newest_day(self):
         raise AssertionError("no day is asked for")
@@ -370,7 +370,7 @@ def test_an_absent_column_costs_what_rests_on_it():
     raw = next(c.gold_name or c.name for c in declared.columns if c.name == column)
     found = gold_columns(view(plugins, lambda tables: tables[table].remove(raw)), plugins, MODELS)
     (bad,) = [check for check in found if not check.ok]
-    assert f"it has no {column}: costs " in bad.detail
+    assert f"{column} is absent: costs " in bad.detail
     assert "(loses features)" in bad.detail
     assert bad.fix == f"provide {optional}"
     assert healthy(found)
