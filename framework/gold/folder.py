@@ -188,7 +188,8 @@ def _parquet(spark: SparkSession, place: Path, table: str) -> DataFrame | None:
         return None
     # Spark would call a column without any value, which has no type, a whole number.
     empty = {name: F.lit(None) for name, (kind, _) in kinds.items() if kind == "null"}
-    return spark.read.parquet(literal_path(place)).withColumns(empty)
+    frame = spark.read.parquet(literal_path(place))
+    return frame.withColumns(empty) if empty else frame  # Spark Connect refuses to add nothing
 
 
 def _kind(kind: pa.DataType) -> str:
