@@ -95,13 +95,6 @@ def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str
 
     past: list[date] = []
     ahead: list[date] = []
-    day = F.to_date(KNOWN_AT)
-    late = day > F.lit(today)
-    newest = (
-        F.max(F.when(~late, day)).alias("past"),
-        F.max(F.when(late, day)).alias("ahead"),
-        F.count_if(late).alias("n"),
-    )
     for table in tables:
         try:
             raw = None if table.history else reader.read(table)
@@ -110,6 +103,13 @@ def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str
             continue
         if raw is None:
             continue
+        day = F.to_date(KNOWN_AT)  # columns need a session, which the first read opens
+        late = day > F.lit(today)
+        newest = (
+            F.max(F.when(~late, day)).alias("past"),
+            F.max(F.when(late, day)).alias("ahead"),
+            F.count_if(late).alias("n"),
+        )
         found = validate(raw, table).agg(*newest).collect()[0]
         if found["n"]:
             get_logger().warning("gold_rows_after_today", table=table.name, rows=found["n"], newest=str(found["ahead"]))
