@@ -64,8 +64,8 @@ def check_declaration(trainer: type[ModelTrainer], plugins: Registry) -> None:
         named |= set(spec.baseline.by) - set(plugins.table(spec.lookups[0].table).keys)
     strange = sorted(name for name in named if name not in declared)
     assert not strange, f"{spec.name}: {strange} are not among its inputs"
-    strange = sorted(set(spec.honest) - set(declared))
-    assert not strange, f"{spec.name}: honest names {strange}, which are not among its inputs"
+    strange = sorted(n for n in spec.honest if n not in declared and n not in spec.labels and "." not in n)
+    assert not strange, f"{spec.name}: honest names {strange}, which are neither inputs nor labels nor gold columns"
     grain = plugins.table(spec.lookups[0].table)
     unknown = sorted({column for column, _, _ in spec.score_where} - {c.name for c in grain.features})
     assert not unknown, f"{spec.name}: score_where names {unknown}, which {grain.name} does not have"

@@ -17,6 +17,7 @@ class GoldColumn:
         gold_name: The column's name in the gold layer, if it differs.
         values: The closed set of values, if there is one; others are counted, not dropped.
         least: Smallest value that can be true, such as 0 of a duration; rows below go to the quarantine.
+        planned: True for a time that is set in advance, such as a deadline: it may lie after the row's ``known_at``.
     """
 
     name: str
@@ -25,6 +26,7 @@ class GoldColumn:
     gold_name: str = ""
     values: tuple[str, ...] = ()
     least: float | None = None
+    planned: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -118,8 +118,9 @@ class ModelSpec:
             that all must hold; by default every row of the day. Write a :class:`BatchScorer` for anything else.
         shares_of: Keys within which a day's forecasts, and its labels, are shares of one whole: they are divided by
             their sum.
-        honest: Why a column that knows the coming window better than the one just ended is no leak, by column: a
-            forerunner, a season, a plan. Without it such a version is registered and never promoted.
+        honest: Why what a leakage check asks about is no leak, by name: a feature that knows the coming window better
+            than the one just ended (a forerunner, a season, a plan), a label that is told beforehand, or a
+            ``table.column`` of gold later than its row's ``known_at``. Without it such a version is never promoted.
         alert_on: Answers that a person should hear of: classes, labels, ``low`` or ``high`` of a regression (the
             whole interval lies beyond the usual range of the training's labels). ``None`` takes what the task
             suggests, and ``()`` never alerts.

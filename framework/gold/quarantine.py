@@ -32,6 +32,7 @@ class Profile:
         bad: Rows per quarantine reason.
         unknown: Values outside a column's closed set, per column.
         misfits: Why a column cannot be read at all, per column.
+        later: Rows whose time lies after their ``known_at``, per column; only columns that have such rows.
     """
 
     table: str
@@ -41,6 +42,7 @@ class Profile:
     bad: Mapping[str, int] = dataclasses.field(default_factory=dict)
     unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     misfits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    later: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def missing(self, column: str) -> str | None:
         """Return why a column cannot be used, or ``None`` if it can."""
@@ -87,12 +89,14 @@ def _profile(gold: GoldView, name: str) -> Profile:
     if frame is None:
         return Profile(name, present=False)
     closed = [c for c in table.columns if c.values]
+    times = [c.name for c in table.columns if c.type.lower() == "timestamp" and not c.planned]
     # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
     groups = (
         frame.groupBy(REASON)
         .agg(
             F.count(F.lit(1)).alias("rows"),
             *(F.count(c).alias(f"n_{c}") for c in table.names),
+            *(F.count_if(F.col(c) > F.col(KNOWN_AT)).alias(f"l_{c}") for c in times),
             *(
                 F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(
                     f"u_{c.name}"
@@ -110,6 +114,7 @@ def _profile(gold: GoldView, name: str) -> Profile:
         filled={c: good[f"n_{c}"] for c in table.names} if good else {},
         bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},
         misfits=gold.misfits(name) or {},
+        later={c: good[f"l_{c}"] for c in times if good and good[f"l_{c}"]},
         unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
     )
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _LABELS: Memo[dict[tuple[str, date], Any]] = Memo(dict)
 """Label frames of a run, by model and day."""
-AUDITED: Memo[dict[str, date]] = Memo(dict)
-"""Feature tables whose as-of audit passed in a run, with the day that was audited."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,12 +251,3 @@ def _why_null(spec: ModelSpec, runtime: Runtime, name: str) -> str:
             if missing:
                 return missing
     return "NULL in all training rows"
-
-
-def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
-    """Audit each looked-up table once per run: its rows of a past day must not need later gold."""
-    audited = AUDITED.of(runtime.later or runtime)  # the days of a replay share one
-    for lookup in spec.lookups:
-        if lookup.table not in audited and is_built(lookup.table, runtime):
-            runtime.plugins.builders[lookup.table].item().audit(runtime, day)
-            audited[lookup.table] = day

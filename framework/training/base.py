@@ -8,14 +8,14 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from framework.base.logging import get_logger
 from framework.core.results import Skip, Status, UnitResult
-from framework.declare.model import ModelSpec, TableSpec, Task
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
 from framework.training import assemble, rolling
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
-from framework.training.leakage import asymmetry, probe
+from framework.training.leakage import asymmetry, audits, probe, sources
 from framework.training.record import record
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from framework.declare.labels import Label
+    from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.gold.runtime import Runtime
     from framework.gold.view import GoldView
     from framework.training.data import Fitted, Judged, TrainingData
+    from framework.training.leakage.finding import Finding
 
 SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"
 MIN_WINDOWS = 4
@@ -106,7 +108,7 @@ class ModelTrainer(ABC):
         data = self.prepare(runtime, as_of)
         if isinstance(data, Skip):
             return self._skipped(data)
-        self._probe(data, runtime, as_of)
+        findings = self._probe(data, runtime, as_of)
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
             rolling_result = rolling.rolling_evaluation(self, data, fitted, runtime)
@@ -114,7 +116,7 @@ class ModelTrainer(ABC):
                 self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)
             )
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
-        final = final.with_findings(asymmetry.asymmetries(data) if self.task is not Task.ANOMALY else [])
+        final = final.with_findings(findings)
         trained = Trained(
             data=whole, fitted=final, rolling_result=rolling_result, fingerprint=identity, refit=whole is not data
         )
@@ -175,11 +177,14 @@ class ModelTrainer(ABC):
         built = assemble.is_built(grain.name, runtime)
         return None if built else Skip(f"feature table {grain.name} has not been built")
 
-    def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> None:
-        """Run the leakage probe: as-of audit of the feature tables, then single features."""
-        assemble.audit_tables(self.spec, runtime, data.split.train_end)
-        if self.task is Task.ANOMALY:
-            return
+    def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> list[Finding]:
+        """Run the leakage checks, the surest first; what one refuses, the others need not see."""
+        began = time.perf_counter()
+        audits.audit_tables(self.spec, runtime, data.split.train_end)
+        found = sources.late_sources(self.spec, runtime)
+        tables = time.perf_counter()
+        if not isinstance(self, SupervisedTrainer):
+            return found
         settled = data.frame["label_known_at"].notna().to_numpy()
         for label in self.spec.labels:
             probe.check_features(
@@ -191,6 +196,13 @@ class ModelTrainer(ABC):
                 model=self.spec.name,
                 persists=lambda name, exactly: asymmetry.persists(data, name, exactly=exactly),
             )
+        found += asymmetry.asymmetries(data)
+        columns = time.perf_counter()
+        found += audits.audit_labels(self, runtime, as_of, data)
+        seconds = {"tables": tables - began, "columns": columns - tables, "labels": time.perf_counter() - columns}
+        rounded = {name: round(value, 2) for name, value in seconds.items()}
+        get_logger().info("leakage_checked", model=self.spec.name, seconds=rounded, findings=len(found))
+        return found
 
     def _with_history(self, fitted: Fitted, data: TrainingData, split: Split) -> Fitted:
         """Remark where the held-back side holds too few independent label windows to judge by."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from datetime import date
 
+    from pyspark.sql import DataFrame
+
+    from framework.declare.labels import Label
     from framework.declare.model import ModelSpec, Task
     from framework.declare.table import TableSpec
     from framework.gold.runtime import Runtime
@@ -38,3 +41,10 @@ class Steps(Protocol):
 
     def remarks(self, gold: GoldView) -> list[str]:
         """Return what the operator should know of this training's input."""
+
+
+class SupervisedSteps(Steps, Protocol):
+    """What :class:`framework.training.base.SupervisedTrainer` offers besides."""
+
+    def labels(self, gold: GoldView, as_of: date) -> Label | DataFrame:
+        """Say what the label of a day is made of."""

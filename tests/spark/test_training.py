@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
+from domains.gold.runs import job_runs
 from domains.performance.trainers import PerformanceRegressionDetector
-from domains.reliability.trainers import JOBS, JobFailurePredictor, PipelineHealthScorer
+from domains.reliability.trainers import JOBS, SLICE, JobDurationForecaster, JobFailurePredictor, PipelineHealthScorer
 from domains.simulator.write import simulate
 from framework.base.errors import LabelError, LeakageError
 from framework.core.plugins import discover, hookimpl
 from framework.core.results import Status
+from framework.declare.labels import Label
 from framework.declare.model import FromFeature, ModelSpec, days
 from framework.registry import gate
 from framework.registry.aliases import promote_version
@@ -69,6 +72,46 @@ class CopiedLabel(JobFailurePredictor):
         return facts.where("run_date < DATE'2026-10-25'").selectExpr(
             "workspace_id", "job_id", "run_date", "CAST(failure_day AS int) AS label", known
         )
+
+
+class ShiftedEvents(JobFailurePredictor):
+    """Its events are dated a day late, so that the label of a day is the day itself."""
+
+    spec = renamed("shifted_events")
+
+    def labels(self, gold, as_of):
+        runs = job_runs(gold).where("decided = 1 OR pending").selectExpr("*", "date_add(start_day, 1) AS next_day")
+        return Label(events=runs, day="next_day", value="max(failed)", pending="pending", settle=SLICE)
+
+
+class ShiftedRows(JobDurationForecaster):
+    """It makes its rows itself, and those of a week are the week just ended."""
+
+    import dataclasses
+
+    spec = dataclasses.replace(JobDurationForecaster.spec, name="shifted_rows", use_case="shifted_rows")
+
+    def labels(self, gold, as_of):
+        day = "explode(sequence(start_day, date_add(start_day, 6))) AS run_date"
+        runs = job_runs(gold).where("succeeded = 1").selectExpr("workspace_id", "job_id", "seconds", day)
+        known = "CAST(date_add(run_date, 9) AS timestamp)"
+        sums = runs.groupBy("workspace_id", "job_id", "run_date").agg(F.sum("seconds").alias("label"))
+        return sums.selectExpr("*", f"IF({known} <= DATE '{as_of}', {known}, NULL) AS label_known_at")
+
+
+class LongWindow(JobDurationForecaster):
+    """Its window is four weeks, although it says that it has ended after one."""
+
+    import dataclasses
+
+    spec = dataclasses.replace(JobDurationForecaster.spec, name="long_window", use_case="long_window")
+
+    def labels(self, gold, as_of):
+        day = "explode(sequence(date_sub(start_day, 28), date_sub(start_day, 1))) AS run_date"
+        runs = job_runs(gold).where("succeeded = 1").selectExpr("workspace_id", "job_id", "seconds", day)
+        known = "CAST(date_add(run_date, 9) AS timestamp)"
+        sums = runs.groupBy("workspace_id", "job_id", "run_date").agg(F.sum("seconds").alias("label"))
+        return sums.selectExpr("*", f"IF({known} <= DATE '{as_of}', {known}, NULL) AS label_known_at")
 
 
 class ShuffledDates(JobFailurePredictor):
@@ -158,9 +201,8 @@ class OddJobsScorer(BatchScorer):
     model = "odd_jobs"
 
 
-PLANTED = Planted(
-    CopiedLabel, ShuffledDates, OneClass, Constant, ExtraColumn, NeedsRuntime, OddJobs, scorers=(OddJobsScorer,)
-)
+LEAKING = (CopiedLabel, ShiftedEvents, LongWindow, ShiftedRows, ShuffledDates)
+PLANTED = Planted(*LEAKING, OneClass, Constant, ExtraColumn, NeedsRuntime, OddJobs, scorers=(OddJobsScorer,))
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +229,21 @@ def train(runtime: Runtime, trainer: type) -> Any:
 def test_a_label_copied_into_a_feature_is_named(runtime: Runtime) -> None:
     with pytest.raises(LeakageError, match="failure_day"):
         train(runtime, CopiedLabel)
+
+
+def test_a_label_that_its_own_day_tells_is_refused(runtime: Runtime) -> None:
+    with pytest.raises(LeakageError, match=r"known before the day they count on.*label of shifted_events"):
+        train(runtime, ShiftedEvents)
+
+
+def test_rows_that_their_own_day_tells_are_refused(runtime: Runtime) -> None:
+    with pytest.raises(LeakageError, match=r"gold that ends on their day.*label of shifted_rows"):
+        train(runtime, ShiftedRows)
+
+
+def test_a_label_that_changes_after_it_settled_is_refused(runtime: Runtime) -> None:
+    with pytest.raises(LeakageError, match=r"labels that had settled by .* are others today.*label of long_window"):
+        train(runtime, LongWindow)
 
 
 def test_labels_on_the_wrong_days_are_caught(runtime: Runtime) -> None:

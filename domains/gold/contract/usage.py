@@ -48,7 +48,7 @@ FACT_LIST_PRICES = GoldTable(
     columns=(
         column("sku_name", "STRING", "what is priced"),
         column("price_start_time", "TIMESTAMP", "from when the price holds"),
-        column("price_end_time", "TIMESTAMP", "until when; NULL for the present price"),
+        column("price_end_time", "TIMESTAMP", "until when; NULL for the present price", planned=True),
         column("usage_unit", "STRING", "unit that is priced"),
         column("currency_code", "STRING", "currency"),
         column("pricing_default", "DECIMAL(38,6)", "price of one unit"),
