@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from framework.base.errors import SpecError
+from framework.declare.outside import outside_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FRAMEWORK = __name__.partition(".")[0]
 
-def check_subclass(cls: type, *, base: type, final: Sequence[str], needs: Sequence[str], sketch: str) -> None:
-    """Refuse a subclass that overrides a final verb or lacks its declaration.
+
+def check_subclass(
+    cls: type, *, base: type, final: Sequence[str], needs: Sequence[str], sketch: str, steps: Sequence[str] = ()
+) -> None:
+    """Refuse a subclass that overrides what the framework owns, lacks its declaration, or reads from outside of gold.
 
     Args:
         cls: The class being created.
@@ -19,6 +24,7 @@ def check_subclass(cls: type, *, base: type, final: Sequence[str], needs: Sequen
         final: Methods that must stay the base's own.
         needs: Class attributes that a concrete subclass must set.
         sketch: What to write, shown in the error.
+        steps: Methods that the framework's own kinds define, and nobody else.
 
     Raises:
         SpecError: Saying which rule is broken and what to write instead.
@@ -29,6 +35,15 @@ def check_subclass(cls: type, *, base: type, final: Sequence[str], needs: Sequen
             raise SpecError(
                 what=f"'{verb}' is final: {base.__name__} owns order, tracking and errors", where=where, fix=sketch
             )
+    for step in steps:
+        if not getattr(cls, step).__module__.startswith(f"{FRAMEWORK}."):
+            raise SpecError(what=f"'{step}' is a step of the framework, and no hole to fill", where=where, fix=sketch)
+    if not cls.__module__.startswith(f"{FRAMEWORK}.") and (read := outside_read(cls)):
+        raise SpecError(
+            what=f"{read} reads what no day can be cut from, so it may know the future",
+            where=where,
+            fix="declare it as a gold table (`gold_tables` of the plugin) and read it from `gold`",
+        )
     for attribute in needs:
         if getattr(cls, attribute, None) is None:
             raise SpecError(what=f"the class attribute '{attribute}' is missing", where=where, fix=sketch)

@@ -92,16 +92,23 @@ class Runtime(Services):
         vars(other).update({name: vars(self)[name] for name in shared if name in vars(self)})
         return other
 
-    def gold(self, days: Days | None = None) -> GoldView:
+    def gold(self, days: Days | None = None, *, truth: bool = False) -> GoldView:
         """Return gold as known at the end of a range of days.
 
         Args:
             days: The range; ``None`` for all of history up to :attr:`as_of`.
+            truth: Whether truth tables may be read; for judging only, and no view can open them by itself.
         """
         _ = self.spark  # column functions need a session, before any table is read
         tables = self.plugins.gold_tables()
         return GoldView(
-            self._opened[0], tables, days or Days(None, self.as_of), self.options, self.keep, self.settings.time_zone
+            self._opened[0],
+            tables,
+            days or Days(None, self.as_of),
+            self.options,
+            self.keep,
+            self.settings.time_zone,
+            truth=truth,
         )
 
     @cached_property

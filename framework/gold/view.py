@@ -136,20 +136,13 @@ class GoldView:
         """
         return self._stage(f"{name}_{self.days.start}_{self.days.end}", make)
 
-    def with_truth(self) -> GoldView:
-        """Return the same gold with its truth tables readable; for judging only."""
-        return self._again(self.days, truth=True)
-
     def until(self, day: date) -> GoldView:
         """Return the same gold, cut at the end of an earlier (or the same) day."""
         return self.between(Days(self.days.start, min(day, self.days.end)))
 
     def between(self, days: Days) -> GoldView:
         """Return the same gold over another range of days."""
-        return self._again(days, truth=self._truth)
-
-    def _again(self, days: Days, *, truth: bool) -> GoldView:
-        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone, truth=truth)
+        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone, truth=self._truth)
 
     def declared(self, name: str) -> GoldTable:
         """Return a declaration by name.

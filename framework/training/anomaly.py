@@ -185,7 +185,7 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
     def _find_events(self, runtime: Runtime, keys: list[str]) -> pd.DataFrame | None:
         found = self._events_of_run(runtime.later, keys) if runtime.later is not None else None
         if found is None or LABEL_KNOWN_AT not in found:
-            said = self.events(runtime.gold().with_truth(), runtime.as_of)
+            said = self.events(runtime.gold(truth=True), runtime.as_of)
             if said is None:
                 return None
             grain = runtime.plugins.table(self.spec.lookups[0].table)

@@ -48,7 +48,8 @@ class ModelTrainer(ABC):
         """Check the subclass once, when it is created."""
         super().__init_subclass__(**kwargs)
         needs = () if abstract else ("spec", "task")
-        check_subclass(cls, base=ModelTrainer, final=("train",), needs=needs, sketch=SKETCH)
+        final, steps = ("train", "prepare"), ("fit", "evaluate_fit", "with_truth")
+        check_subclass(cls, base=ModelTrainer, final=final, needs=needs, sketch=SKETCH, steps=steps)
         if not abstract:
             cls.spec.alert_condition(cls.task)  # refuses an answer that the model cannot give
 

@@ -169,7 +169,7 @@ def written(runtime: Runtime) -> pd.DataFrame:
 def truth_of(runtime: Runtime, model: str) -> pd.DataFrame:
     """The labels as they are known today, one row per entity and day."""
     trainer = runtime.plugins.trainers[model].item()
-    frame = label_rows(trainer, runtime.plugins, runtime.gold().with_truth().until(AS_OF))
+    frame = label_rows(trainer, runtime.plugins, runtime.gold(truth=True).until(AS_OF))
     rows = runtime.collect(frame).to_pandas()
     rows["entity"] = [
         json.dumps({"workspace_id": w, "job_id": j}) for w, j in zip(rows.workspace_id, rows.job_id, strict=True)
