@@ -15,7 +15,7 @@ from framework.registry import gate
 from framework.training import assemble, rolling
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
-from framework.training.leakage import asymmetry, audits, probe, sources
+from framework.training.leakage import asymmetry, audits, jitter, probe, sources
 from framework.training.record import record
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
@@ -112,6 +112,7 @@ class ModelTrainer(ABC):
         findings = self._probe(data, runtime, as_of)
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
+            jitter.check(fitted.extras.get(jitter.FIGURE, 0.0), spec.name)
             rolling_result = rolling.rolling_evaluation(self, data, fitted, runtime)
             whole, final = (
                 self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)

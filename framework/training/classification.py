@@ -16,6 +16,7 @@ from framework.training.fitting import (
     reason_outputs,
     training_ranges,
 )
+from framework.training.leakage import jitter
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         thresholds = {role: self._threshold(data, role, e) for role, e in estimators.items()}
         threshold = next(iter(thresholds.values()))
         judged = self._judge(data, estimators, threshold)
+        again = self._judge(jitter.nudged(data), estimators, threshold)
         weights = dict.fromkeys(data.inputs, 1.0)
         if self.task is Task.BINARY and not verdict.reason:
             weights = importance(estimators["estimator"], data, data.truth("test", labels[0]), "average_precision")
@@ -69,7 +71,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             judged=judged,
             fallback=verdict.reason,
             remarks=remarks,
-            extras={"threshold": threshold},
+            extras={"threshold": threshold, jitter.FIGURE: jitter.lost(judged, again)},
         )
 
     def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:

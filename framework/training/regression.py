@@ -10,6 +10,7 @@ from framework.training.baseline import CONSTANT
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
 from framework.training.fitting import importance, label_range, reason_outputs, training_ranges
+from framework.training.leakage import jitter
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
         roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
         judged = self._judge(data, estimators["estimator"])
+        again = self._judge(jitter.nudged(data), estimators["estimator"])
         held_back = judged.truth
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         training_range = training_ranges(data, weights)
@@ -65,7 +67,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             judged=judged,
             fallback=verdict.reason,
             remarks=self._weak_baseline(data),
-            extras=extras | label_range(truth),
+            extras=extras | label_range(truth) | {jitter.FIGURE: jitter.lost(judged, again)},
         )
 
     def _weak_baseline(self, data: TrainingData) -> tuple[str, ...]:
