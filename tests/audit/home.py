@@ -32,7 +32,7 @@ from framework.stores.arrow import to_arrow
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
 from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.assemble import AUDITED
+from framework.training.leakage.audits import AUDITED
 
 if TYPE_CHECKING:
     from pathlib import Path
