@@ -32,7 +32,7 @@ from framework.stores.arrow import to_arrow
 from framework.stores.local.store import LocalFeatureStore
 from framework.stores.local.tables import LocalTables
 from framework.training import AnomalyTrainer, ClassificationTrainer, RegressionTrainer
-from framework.training.leakage.audits import AUDITED
+from framework.training.leakage.audits import AUDITED, LABELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,6 +234,7 @@ def open_home(
     runtime = with_monitor(services)
     runtime.__dict__["spark"] = None  # views of gold are made, and nothing is read through them
     AUDITED.of(runtime)["toy_features"] = AS_OF  # the audit of formulas would build them anew
+    LABELS.of(runtime).update(runtime.plugins.trainers)  # and that of labels would need Spark to make them
     return runtime
 
 

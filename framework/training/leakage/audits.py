@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 AUDITED: Memo[dict[str, date]] = Memo(dict)
 """Feature tables whose as-of audit passed in a run, with the day that was audited."""
-CUTS = 3
+LABELS: Memo[set[str]] = Memo(set)
+"""Models whose labels were audited in a run."""
+CUTS = 2
 """Past days, a week apart, on which gold is cut: on one, a rare label may say nothing at all."""
 WEEK = timedelta(days=7)
 
@@ -46,15 +48,18 @@ def audit_labels(trainer: SupervisedSteps, runtime: Runtime, as_of: date, data: 
         LeakageError: If a label is known on its own day, or changes after it settled.
     """
     spec, grain = data.spec, data.grain
-    if runtime.later is not None or grain.time_type != "date":
+    if runtime.later is not None or grain.time_type != "date" or spec.name in LABELS.of(runtime):
         return []
     label = trainer.labels(runtime.gold().until(as_of), as_of)
     if isinstance(label, Label):
         counts = label.events.selectExpr("count(1) AS events", f"count_if({KNOWN_AT} < {label.day}) AS early")
-        (found,) = runtime.collect(counts).to_pylist()
-        return check_events(found["events"], found["early"], spec.labels, model=spec.name, honest=spec.honest)
-    last = AUDITED.of(runtime).get(grain.name, data.split.train_end)
-    return _audit_rows(trainer, runtime, as_of, data, [last - back * WEEK for back in range(CUTS)])
+        (row,) = runtime.collect(counts).to_pylist()
+        found = check_events(row["events"], row["early"], spec.labels, model=spec.name, honest=spec.honest)
+    else:
+        last = AUDITED.of(runtime).get(grain.name, data.split.train_end)
+        found = _audit_rows(trainer, runtime, as_of, data, [last - back * WEEK for back in range(CUTS)])
+    LABELS.of(runtime).add(spec.name)
+    return found
 
 
 def _audit_rows(
