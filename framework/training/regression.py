@@ -35,8 +35,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
         roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
         judged = self._judge(data, estimators["estimator"])
-        again = self._judge(jitter.nudged(data), estimators["estimator"])
-        held_back = judged.truth
+        held_back, again = judged.truth, self._judge(jitter.nudged(data), estimators["estimator"])
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         training_range = training_ranges(data, weights)
         extras = {
