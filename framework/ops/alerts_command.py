@@ -29,23 +29,24 @@ def list_alerts(options: Mapping[str, Any], state: str) -> int:
     Returns:
         Exit code 0.
     """
-    _show(verdicts.listed(_runtime(options), None if state == ALL else state))
+    _show(verdicts.listed(open_tables(options), None if state == ALL else state))
     return 0
 
 
 def acknowledge_alert(options: Mapping[str, Any], alert: str) -> int:
     """Record that a person looks into an alert, and print it; returns exit code 0."""
-    _show([verdicts.acknowledge(_runtime(options), alert)])
+    _show([verdicts.acknowledge(open_tables(options), alert)])
     return 0
 
 
 def close_alert(options: Mapping[str, Any], alert: str, verdict: str, by: str) -> int:
     """Record a person's verdict on an alert, and print it; returns exit code 0."""
-    _show([verdicts.close(_runtime(options), alert, verdict, by)])
+    _show([verdicts.close(open_tables(options), alert, verdict, by)])
     return 0
 
 
-def _runtime(options: Mapping[str, Any]) -> Runtime:
+def open_tables(options: Mapping[str, Any]) -> Runtime:
+    """Open a home for its tables alone: no engine is started."""
     from framework.base import logging
     from framework.core.config import load_settings
     from framework.core.plugins import discover

@@ -205,6 +205,31 @@ def backtest(
 
 
 @app.command()
+def show(
+    table: Annotated[str, typer.Argument(help="Table.", show_default="the tables that there are")] = "",
+    where: Annotated[list[str] | None, typer.Option(help="Condition, column=value; all must hold.")] = None,
+    columns: Annotated[str, typer.Option(help="Columns, separated by commas.", show_default="all")] = "",
+    day: Annotated[str, typer.Option(help="Only rows of this day, YYYY-MM-DD.", show_default="all")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    home: Home = None, config: Config = None,
+) -> None:  # fmt: skip
+    """Print rows of a table of the home, such as features, predictions, quarantine or ledger."""
+    from framework.core.config import split_words
+    from framework.ops.alerts_command import open_tables
+    from framework.ops.show import show_table
+
+    form = "json" if as_json else "csv" if as_csv else "table"
+    given = _parsed({"home": home, "config": config})
+    end_with(
+        lambda: show_table(
+            open_tables(given), table, where=where or (), columns=split_words(columns), day=day, limit=limit, form=form
+        )
+    )
+
+
+@app.command()
 def report(
     home: Home = None, domains: Domains = None, models: Models = None, strict: Strict = False, config: Config = None,
     as_of: Annotated[
