@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from framework.base.logging import get_logger
 from framework.declare.labels import KNOWN_AT
 from framework.gold.validation import AS_FOUND, REASON
 
@@ -32,6 +33,8 @@ class Profile:
         bad: Rows per quarantine reason.
         unknown: Values outside a column's closed set, per column.
         misfits: Why a column cannot be read at all, per column.
+        arrived: Rows of the table as it came.
+        after: Rows of these that became known after the range.
         later: Rows whose time lies after their ``known_at``, per column; only columns that have such rows.
     """
 
@@ -43,6 +46,20 @@ class Profile:
     unknown: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     misfits: Mapping[str, str] = dataclasses.field(default_factory=dict)
     later: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    arrived: int = 0
+    after: int = 0
+
+    def counted(self) -> str:
+        """Write down where the rows that arrived went, and return what does not add up; empty where all does.
+
+        Each row is used, in quarantine, or of a later day. A table that is written to while it is read may differ.
+        """
+        counts = {"used": self.rows, "quarantined": sum(self.bad.values()), "after_the_day": self.after}
+        get_logger().info("gold_rows", table=self.table, arrived=self.arrived, **counts)
+        if sum(counts.values()) == self.arrived:
+            return ""
+        told = ", ".join(f"{rows} {name.replace('_', ' ')}" for name, rows in counts.items())
+        return f"{self.table}: {self.arrived} rows arrived, but {told}: was it written to meanwhile?"
 
     def missing(self, column: str) -> str | None:
         """Return why a column cannot be used, or ``None`` if it can."""
@@ -107,9 +124,12 @@ def _profile(gold: GoldView, name: str) -> Profile:
         .collect()
     )
     good = next((g for g in groups if g[REASON] is None), None)
+    arrived, after = gold.arrived(name)
     return Profile(
         table=name,
         present=True,
+        arrived=arrived,
+        after=after,
         rows=good["rows"] if good else 0,
         filled={c: good[f"n_{c}"] for c in table.names} if good else {},
         bad={g[REASON]: g["rows"] for g in groups if g[REASON] is not None},

@@ -9,7 +9,7 @@ from framework.declare.labels import KNOWN_AT
 from framework.gold.casting import Cast, cast_of, quoted
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from framework.declare.gold import Days, GoldTable
 
@@ -87,13 +87,19 @@ def _found(raw: DataFrame, table: GoldTable) -> dict[str, tuple[str, Cast] | str
     return found
 
 
+def end_of(days: Days) -> Column:
+    """Return the moment that a range of days ends at: what became known from then on is not of it."""
+    from pyspark.sql import functions as F
+
+    return F.lit(days.end + timedelta(days=1)).cast("timestamp")
+
+
 def cut(frame: DataFrame, table: GoldTable, days: Days) -> DataFrame:
     """Keep rows known before the end of the range, and not before its start."""
     from pyspark.sql import functions as F
 
     # A row without a known-at time cannot be placed in time: it stays, for quarantine to name it.
-    after = F.lit(days.end + timedelta(days=1)).cast("timestamp")
-    kept = frame.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) < after))
+    kept = frame.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) < end_of(days)))
     if days.start is not None and not table.history:
         kept = kept.where(F.col(KNOWN_AT).isNull() | (F.col(KNOWN_AT) >= F.lit(days.start).cast("timestamp")))
     return kept

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from framework.base.errors import GoldError, MissingInputError, nearest
 from framework.declare.gold import Days, GoldTable
-from framework.gold.validation import AS_FOUND, REASON, cut, flag, misfits, validate
+from framework.declare.labels import KNOWN_AT
+from framework.gold.validation import AS_FOUND, REASON, cut, end_of, flag, misfits, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -162,6 +163,17 @@ class GoldView:
             table, raw = self.declared(name), self._raw(name)
             self._cache[name] = None if raw is None else flag(cut(validate(raw, table), table, self.days), table)
         return self._cache[name]
+
+    def arrived(self, name: str) -> tuple[int, int]:
+        """Return how many rows a table has as it came, and how many of them became known after the range."""
+        from pyspark.sql import functions as F
+
+        table, raw = self.declared(name), self._raw(name)
+        if raw is None:
+            return 0, 0
+        later = F.count_if(F.col(KNOWN_AT) >= end_of(self.days)).alias("later")
+        row = validate(raw, table).agg(F.count(F.lit(1)).alias("rows"), later).collect()[0]
+        return row["rows"], row["later"]
 
     def _raw(self, name: str) -> DataFrame | None:
         """Return a table as it came, opened once."""

@@ -150,13 +150,14 @@ class Pipeline:
     def _check_inputs(self, builder: FeatureBuilder) -> list[str]:
         """Quarantine bad rows of the gold tables that a builder reads, and remark on what is odd."""
         runtime = self._runtime
-        remarks = []
+        remarks: list[str] = []
         for name in builder.table.gold_tables():
             if name in self._checked:  # several builders read it; its rows are named once
                 continue
             self._checked.add(name)
             profile = runtime.profiler.profile(name)
             quarantine(runtime, runtime.gold(), profile)
+            remarks += filter(None, [profile.counted() if profile.present else ""])
             remarks += _oddities(profile)
         return remarks
 

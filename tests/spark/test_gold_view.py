@@ -135,6 +135,28 @@ def test_every_kind_of_bad_row_is_counted_by_its_reason(gold_view):
     ]
 
 
+@pytest.mark.parametrize("back", [0, 1, 2])
+def test_each_row_is_used_in_quarantine_or_of_a_later_day(gold_view, back):
+    later = [one_slice(run=f"later{i}", start=NOON - HOUR, end=NOON + (i - 15) * 4 * HOUR) for i in range(30)]
+    profile = Profiler(gold_view({TIMELINE: [*BAD, *later]}, DAY - timedelta(days=back))).profile(TIMELINE)
+    assert profile.arrived == len(BAD) + len(later)
+    assert profile.arrived == profile.rows + sum(profile.bad.values()) + profile.after
+    assert profile.after > 0
+    assert profile.counted() == ""
+    assert "2 rows arrived" in dataclasses.replace(profile, arrived=2).counted()
+
+
+def test_a_time_after_known_at_is_counted_unless_it_is_planned(gold_view):
+    rows = [one_slice("1"), one_slice("2", end=NOON), one_slice("3", end=None)]
+    early = dataclasses.replace(FACT_JOB_RUN_TIMELINE, known_at="period_start_time")
+    planned = tuple(dataclasses.replace(column, planned=True) for column in early.columns)
+    found = [
+        Profiler(gold_view({TIMELINE: rows}, DAY, declared={TIMELINE: table})).profile(TIMELINE).later
+        for table in (FACT_JOB_RUN_TIMELINE, early, dataclasses.replace(early, columns=planned))
+    ]
+    assert found == [{}, {"period_end_time": 1}, {}]
+
+
 def test_the_same_key_in_another_workspace_job_or_hour_is_no_copy(gold_view):
     rows = [one_slice(), one_slice() | {"workspace_id": "w2"}, one_slice() | {"job_id": "2"}]
     rows.append(one_slice(start=NOON + HOUR, end=NOON + 2 * HOUR))
