@@ -26,7 +26,8 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
         runs: From :func:`job_runs`.
 
     Returns:
-        The runs with ``end_hours`` (end of the run in hours after 00:00 local of its start day),
+        The runs with ``end_hours`` (end of the run in hours after 00:00 of its start day, as a clock on the wall shows
+        it: a deadline at half past six is 6.5 on the days of 23 and 25 hours too),
         ``sla_hours`` (configured deadline or NULL) and ``known_day``.
     """
     from pyspark.sql import Window
@@ -36,9 +37,10 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
 
     options: ReliabilityOptions = gold.options(ReliabilityOptions)
     rank = F.row_number().over(Window.partitionBy(*JOB, "start_day").orderBy("start_time", "run_id"))
-    # The local day of the start, which is not always the UTC day that the run is counted on.
-    local_start = F.from_utc_timestamp("start_time", gold.time_zone)
-    local_midnight = F.to_utc_timestamp(F.date_trunc("day", local_start), gold.time_zone)
+    # The local day of the start, which is not always the UTC day that the run is counted on. Both ends of the
+    # difference are clock times, so that an hour that was left out or came twice does not count.
+    local_start, local_end = (F.from_utc_timestamp(name, gold.time_zone) for name in ("start_time", "end_time"))
+    local_midnight = F.date_trunc("day", local_start)
     sla = F.lit(None).cast("double")
     for job, deadline in options.slas.items():
         sla = F.when(F.concat_ws("/", *JOB) == job, F.lit(float(deadline))).otherwise(sla)
@@ -46,7 +48,7 @@ def first_runs(gold: GoldView, runs: DataFrame) -> DataFrame:
         runs.withColumn("__rank", rank)
         .where("__rank = 1")
         .drop("__rank")
-        .withColumn("end_hours", (F.unix_micros("end_time") - F.unix_micros(local_midnight)) / 3.6e9)
+        .withColumn("end_hours", (F.unix_micros(local_end) - F.unix_micros(local_midnight)) / 3.6e9)
         .withColumn("sla_hours", sla)
         .withColumn(
             "known_day", F.when(F.col("end_day").isNotNull(), F.greatest("end_day", F.date_add("start_day", 1)))

@@ -344,3 +344,45 @@ def test_the_runtime_is_that_of_the_start_and_of_the_runs_own_workspace(gold_vie
     assert {key: row["runtime_major"] for key, row in found.items()} == {("w1",): 15.0, ("w2",): None}
     bare = gold_view({TIMELINE: rows}, AS_OF)
     assert {row["runtime_major"] for row in with_runtime(bare, fold(bare)).collect()} == {None}
+
+
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu", "UTC")
+
+
+@settings(max_examples=6, phases=AS_DRAWN, deadline=None)
+@given(
+    zone=st.sampled_from(ZONES),
+    starts=st.lists(st.integers(0, 15 * 365 * 24 * 60), min_size=40, max_size=40),
+    minutes=st.integers(1, 30 * 60),
+)
+def test_ends_are_times_on_the_clock_of_the_zone(gold_view, frame_of, zone, starts, minutes):
+    changes = [day for day in (datetime(2026, 3, 1, tzinfo=UTC) + n * DAY for n in range(270)) if changing(day, zone)]
+    starts = [datetime(2015, 1, 1, tzinfo=UTC) + timedelta(minutes=at) for at in starts]
+    starts += [*(day + offset for day in changes for offset in (-3 * HOUR, HOUR, 4 * HOUR))]
+    rows = [
+        {"workspace_id": "w", "job_id": f"j{at}", "run_id": "1", "start_time": start, "start_day": start.date()}
+        | {"end_time": start + timedelta(minutes=minutes), "end_day": (start + timedelta(minutes=minutes)).date()}
+        for at, start in enumerate(starts)
+    ]
+    found = first_runs(gold_view({}, AS_OF, time_zone=zone), frame_of(rows, RUNS)).select("job_id", "end_hours")
+    told = {row["job_id"]: row["end_hours"] for row in found.collect()}
+    for row in rows:
+        start, end = (row[name].astimezone(ZoneInfo(zone)).replace(tzinfo=None) for name in ("start_time", "end_time"))
+        assert told[row["job_id"]] == pytest.approx((end - datetime.combine(start, time())) / HOUR), row
+
+
+def changing(day: datetime, zone: str) -> bool:
+    """Tell whether a zone's clock is put forward or back within a day."""
+    return (day.astimezone(ZoneInfo(zone))).utcoffset() != ((day + DAY).astimezone(ZoneInfo(zone))).utcoffset()
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
+def test_half_past_six_is_kept_on_the_days_of_23_and_25_hours(gold_view, frame_of, day):
+    begin, end = (
+        datetime.combine(day, clock, ZoneInfo("Europe/Berlin")).astimezone(UTC) for clock in (time(0, 20), time(6, 20))
+    )
+    gold = gold_view({}, day + DAY, time_zone="Europe/Berlin", options={"slas": {"w/1": 6.5}})
+    row = {"workspace_id": "w", "job_id": "1", "run_id": "1", "start_time": begin, "start_day": begin.date()}
+    row |= {"end_time": end, "end_day": day}
+    (found,) = with_breach(first_runs(gold, frame_of([row], RUNS)), window=28, share=0.95).collect()
+    assert (found["end_hours"], found["breached"]) == (pytest.approx(6 + 20 / 60), 0)
