@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from framework.gold.view import GoldView
 
 QUARANTINE = "quarantine"
+CLOCKS = 60
+"""Seconds by which two clocks of one row may differ."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +115,10 @@ def _profile(gold: GoldView, name: str) -> Profile:
         .agg(
             F.count(F.lit(1)).alias("rows"),
             *(F.count(c).alias(f"n_{c}") for c in table.names),
-            *(F.count_if(F.col(c) > F.col(KNOWN_AT)).alias(f"l_{c}") for c in times),
+            *(
+                F.count_if(F.col(c) > F.col(KNOWN_AT) + F.expr(f"INTERVAL {CLOCKS} SECONDS")).alias(f"l_{c}")
+                for c in times
+            ),
             *(
                 F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(
                     f"u_{c.name}"

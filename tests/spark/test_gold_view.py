@@ -147,7 +147,7 @@ def test_each_row_is_used_in_quarantine_or_of_a_later_day(gold_view, back):
 
 
 def test_a_time_after_known_at_is_counted_unless_it_is_planned(gold_view):
-    rows = [one_slice("1"), one_slice("2", end=NOON), one_slice("3", end=None)]
+    rows = [one_slice("1"), one_slice("2", end=NOON), one_slice("3", end=None), one_slice("4", end=NOON + HOUR / 120)]
     early = dataclasses.replace(FACT_JOB_RUN_TIMELINE, known_at="period_start_time")
     planned = tuple(dataclasses.replace(column, planned=True) for column in early.columns)
     found = [
