@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 from typing import TYPE_CHECKING
@@ -145,10 +144,12 @@ def home(folder: Path) -> Check:
     Args:
         folder: The folder, which need not exist yet.
     """
+    from framework.stores.local.home import why_no_home
+
     there = folder.expanduser().resolve()
+    if reason := why_no_home(there):
+        return Check(name="home", ok=False, detail=reason, fix="choose another folder with --home")
     at = next(parent for parent in (there, *there.parents) if parent.exists())
-    if not (at.is_dir() and os.access(at, os.W_OK | os.X_OK)):
-        return Check(name="home", ok=False, detail=f"{at} cannot be written", fix="choose another folder with --home")
     free = shutil.disk_usage(at).free
     ok = free >= ENOUGH_BYTES
     fix = "" if ok else f"free {ENOUGH_BYTES / 1e9:g} GB there, or choose another folder with --home"

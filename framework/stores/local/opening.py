@@ -10,15 +10,16 @@ import os
 import shutil
 import threading
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.base.clock import Clock
 from framework.base.paths import literal_path
 from framework.core.services import Services
+from framework.stores.local.home import made_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -105,6 +106,9 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
 
     Returns:
         The runtime.
+
+    Raises:
+        ConfigError: If the home cannot hold what a run writes.
     """
     from framework.stores.arrow import to_arrow
     from framework.stores.local.delta import open_delta
@@ -112,8 +116,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
     from framework.stores.local.tables import LocalTables
 
     os.environ.update(_QUIET | _SHARING)
-    home = Path(settings.home).expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = made_home(settings.home)
     spark = LocalSpark()
     registry: Callable[[], ModelRegistry] = functools.cache(lambda: _open_registry(home, settings))
     if engines:
