@@ -13,9 +13,12 @@ from framework.declare.labels import KNOWN_AT
 from framework.gold.validation import AS_FOUND, REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pyspark.sql import Column
 
     from framework.core.services import Services
+    from framework.declare.gold import GoldColumn
     from framework.gold.view import GoldView
 
 QUARANTINE = "quarantine"
@@ -102,32 +105,13 @@ class Profiler:
 
 
 def _profile(gold: GoldView, name: str) -> Profile:
-    from pyspark.sql import functions as F
-
     table, frame = gold.declared(name), gold.flagged(name)
     if frame is None:
         return Profile(name, present=False)
     closed = [c for c in table.columns if c.values]
     times = [c.name for c in table.columns if c.type.lower() == "timestamp" and not c.planned]
     # A plain groupBy on the reason: one row per reason comes back, whatever the table's size.
-    groups = (
-        frame.groupBy(REASON)
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            *(F.count(c).alias(f"n_{c}") for c in table.names),
-            *(
-                F.count_if(F.col(c) > F.col(KNOWN_AT) + F.expr(f"INTERVAL {CLOCKS} SECONDS")).alias(f"l_{c}")
-                for c in times
-            ),
-            *(
-                F.collect_set(F.when(~F.col(c.name).isin(list(c.values)), F.substring(c.name, 1, 60))).alias(
-                    f"u_{c.name}"
-                )
-                for c in closed
-            ),
-        )
-        .collect()
-    )
+    groups = frame.groupBy(REASON).agg(*_counts(table.names, times, closed)).collect()
     good = next((g for g in groups if g[REASON] is None), None)
     arrived, after = gold.arrived(name)
     return Profile(
@@ -142,6 +126,21 @@ def _profile(gold: GoldView, name: str) -> Profile:
         later={c: good[f"l_{c}"] for c in times if good and good[f"l_{c}"]},
         unknown={c.name: sorted(good[f"u_{c.name}"]) for c in closed if good and good[f"u_{c.name}"]},
     )
+
+
+def _counts(names: Sequence[str], times: Sequence[str], closed: Sequence[GoldColumn]) -> Iterator[Column]:
+    """Yield what is counted: rows, values, times after ``known_at``, and values outside of a closed set."""
+    from pyspark.sql import functions as F
+
+    yield F.count(F.lit(1)).alias("rows")
+    for name in names:
+        yield F.count(name).alias(f"n_{name}")
+    limit = F.col(KNOWN_AT) + F.expr(f"INTERVAL {CLOCKS} SECONDS")
+    for name in times:
+        yield F.count_if(F.col(name) > limit).alias(f"l_{name}")
+    for column in closed:
+        strange = ~F.col(column.name).isin(list(column.values))
+        yield F.collect_set(F.when(strange, F.substring(column.name, 1, 60))).alias(f"u_{column.name}")
 
 
 def quarantine(runtime: Services, gold: GoldView, profile: Profile) -> int:
