@@ -54,7 +54,7 @@ def _tree(cls: type) -> ast.Module | None:
 @cache
 def _parsed(file: str) -> ast.Module | None:
     try:
-        return ast.parse(Path(file).read_text(encoding="utf-8"))
+        return ast.parse(Path(file).read_bytes())  # bytes: the file may name its encoding
     except (OSError, SyntaxError):
         return None
 

@@ -63,8 +63,6 @@ def show_table(
     if not conditions and runtime.tables.count(name) > MOST:
         raise TableError(what=f"it has more than {MOST:,} rows", where=name, fix="give --day or --where")
     wanted = list(columns) or schema.names
-    for column in wanted:
-        _field(column, schema, name)
     found = runtime.tables.read(name, columns=wanted, where=conditions)
     _print(found.slice(0, limit).to_pylist(), wanted, form)
     if found.num_rows > limit:
@@ -72,30 +70,32 @@ def show_table(
     return 0
 
 
-def _field(column: str, schema: pa.Schema, table: str) -> pa.Field:
-    if column not in schema.names:
-        raise TableError(what=f"no column '{column}'", where=table, fix=nearest(column, schema.names))
-    return schema.field(column)
-
-
 def _condition(words: str, schema: pa.Schema, table: str) -> tuple[str, str, Any]:
     """Return ``(column, sign, value)``, the value in the column's own type."""
+    import pyarrow as pa
+
     match = CONDITION.match(words)
     if match is None:
         fix = "write --where 'column=value', with one of = < <= > >="
         raise TableError(what=f"'{words}' is no condition", where=table, fix=fix)
     column, sign, text = match.groups()
-    kind = _field(column, schema, table).type
+    if column not in schema.names:
+        raise TableError(what=f"no column '{column}'", where=table, fix=nearest(column, schema.names))
+    kind = schema.field(column).type
     try:
-        return column, sign, _value(text, kind)
-    except ValueError as error:
+        value = _value(text, kind)
+        pa.scalar(value, type=kind)  # a number may be too large
+    except (ValueError, TypeError, OverflowError) as error:
         fix = f"write the value as {kind}"
         raise TableError(what=f"'{text}' is no {kind}", where=f"{table}.{column}", fix=fix) from error
+    return column, sign, value
 
 
 def _value(text: str, kind: pa.DataType) -> Any:
     import pyarrow as pa
 
+    if pa.types.is_nested(kind):
+        raise ValueError(text)
     if pa.types.is_boolean(kind):
         return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else int(text) != 0
     if pa.types.is_integer(kind):

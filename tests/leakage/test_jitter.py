@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_no_rows_and_one_value_lose_nothing() -> None:
     assert jitter.lost(empty, empty) == 0.0
     data = World(201, 7, binary=False).rows(np.zeros((ENTITIES, DAYS)))
     assert np.array_equal(jitter.nudged(data).frame["x"], data.frame["x"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_flags_and_empty_columns_are_moved_too() -> None:
+    data = World(201, 7, binary=False).rows(np.zeros((ENTITIES, DAYS)))
+    frame = data.frame.assign(
+        flag=data.frame["label"] > 1, empty=np.nan, some=data.frame["label"].where(lambda x: x > 1)
+    )
+    moved = jitter.nudged(dataclasses.replace(data, frame=frame, inputs=("flag", "empty", "some"))).frame
+    change = (moved["some"] - frame["some"]).dropna()
+    assert 0 < change.max() <= jitter.NUDGE * frame["some"].quantile([0.25, 0.75]).diff().iloc[-1]
+    assert moved["empty"].isna().all()
+    assert (moved["flag"] - frame["flag"]).between(0, jitter.NUDGE).all()
 
 
 def test_many_classes_are_compared_by_their_chances() -> None:

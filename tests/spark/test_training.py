@@ -59,6 +59,15 @@ def failures(gold: Any) -> Any:
     return label_rows(JobFailurePredictor(), discover(strict=True), gold)
 
 
+def seconds_of_days(gold: Any, as_of: date, days_of_run: str) -> Any:
+    """Return labels that a trainer makes itself: the seconds of a day's runs, said to be known in a week."""
+    day = f"explode({days_of_run}) AS run_date"
+    runs = job_runs(gold).where("succeeded = 1").selectExpr("workspace_id", "job_id", "seconds", day)
+    known = "CAST(date_add(run_date, 9) AS timestamp)"
+    sums = runs.groupBy("workspace_id", "job_id", "run_date").agg(F.sum("seconds").alias("label"))
+    return sums.selectExpr("*", f"IF({known} <= DATE '{as_of}', {known}, NULL) AS label_known_at")
+
+
 class CopiedLabel(JobFailurePredictor):
     """Its label is a feature of the same row, dressed up as known later."""
 
@@ -92,11 +101,7 @@ class ShiftedRows(JobDurationForecaster):
     spec = dataclasses.replace(JobDurationForecaster.spec, name="shifted_rows", use_case="shifted_rows")
 
     def labels(self, gold, as_of):
-        day = "explode(sequence(start_day, date_add(start_day, 6))) AS run_date"
-        runs = job_runs(gold).where("succeeded = 1").selectExpr("workspace_id", "job_id", "seconds", day)
-        known = "CAST(date_add(run_date, 9) AS timestamp)"
-        sums = runs.groupBy("workspace_id", "job_id", "run_date").agg(F.sum("seconds").alias("label"))
-        return sums.selectExpr("*", f"IF({known} <= DATE '{as_of}', {known}, NULL) AS label_known_at")
+        return seconds_of_days(gold, as_of, "sequence(start_day, date_add(start_day, 6))")
 
 
 class LongWindow(JobDurationForecaster):
@@ -107,11 +112,7 @@ class LongWindow(JobDurationForecaster):
     spec = dataclasses.replace(JobDurationForecaster.spec, name="long_window", use_case="long_window")
 
     def labels(self, gold, as_of):
-        day = "explode(sequence(date_sub(start_day, 28), date_sub(start_day, 1))) AS run_date"
-        runs = job_runs(gold).where("succeeded = 1").selectExpr("workspace_id", "job_id", "seconds", day)
-        known = "CAST(date_add(run_date, 9) AS timestamp)"
-        sums = runs.groupBy("workspace_id", "job_id", "run_date").agg(F.sum("seconds").alias("label"))
-        return sums.selectExpr("*", f"IF({known} <= DATE '{as_of}', {known}, NULL) AS label_known_at")
+        return seconds_of_days(gold, as_of, "sequence(date_sub(start_day, 28), date_sub(start_day, 1))")
 
 
 class ShuffledDates(JobFailurePredictor):

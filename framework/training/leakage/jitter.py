@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from framework.base.errors import LeakageError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
 
     from framework.training.data import Judged, TrainingData
 
@@ -35,15 +35,18 @@ def nudged(data: TrainingData) -> TrainingData:
     frame = data.frame.copy(deep=False)
     for name in data.numeric:
         values = frame[name].to_numpy(float, copy=True)
-        values[test] += _step(frame[name]) * dice.random(len(test))
+        values[test] += _step(values) * dice.random(len(test))
         frame[name] = values
     return dataclasses.replace(data, frame=frame)
 
 
-def _step(column: pd.Series) -> float:
-    low, high = column.quantile(0.25), column.quantile(0.75)
-    step = NUDGE * float(high - low)
-    return step if step > 0 else 0.0  # NaN too: a column without values, or without spread
+def _step(values: np.ndarray) -> float:
+    """Return the largest nudge of a column; 0 for one without values, or without spread."""
+    import numpy as np
+
+    known = values[np.isfinite(values)]
+    low, high = np.quantile(known, (0.25, 0.75)) if len(known) else (0.0, 0.0)
+    return NUDGE * float(high - low)
 
 
 def lost(judged: Judged, again: Judged) -> float:

@@ -103,6 +103,8 @@ def test_no_more_rows_than_asked_for(home, capsys):
         ({"where": ["jobid=1"]}, "no column 'jobid'"),
         ({"where": ["runs"]}, "no condition.*column=value"),
         ({"where": ["runs=many"]}, "'many' is no int64"),
+        ({"where": ["runs=99999999999999999999"]}, "is no int64"),
+        ({"where": ["tags=b"]}, "'b' is no list"),
         ({"where": ["as_of=yesterday"]}, "'yesterday' is no date32"),
     ],
 )
