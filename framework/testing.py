@@ -126,8 +126,9 @@ def label_rows(trainer: ModelTrainer, plugins: Registry, gold: GoldView) -> Data
     Returns:
         Keys, time, the label columns (``is_event`` of a detector) and ``label_known_at``.
     """
-    from framework.training.anomaly import EVENT, AnomalyTrainer
+    from framework.training.anomaly import AnomalyTrainer
     from framework.training.assemble import rows_of
+    from framework.training.data import EVENT
 
     grain = plugins.table(trainer.spec.lookups[0].table)
     as_of = gold.days.end

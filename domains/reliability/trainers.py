@@ -42,7 +42,7 @@ class JobFailurePredictor(ClassificationTrainer):
         unit="workspace-job-day",
         lookups=(JOBS,),
         horizon=days(1),
-        baseline=FromFeature(columns=("failed_day_share_28d",)),
+        baseline=FromFeature(columns=("failed_day_share_28d",), otherwise="usual"),
         needs=OUTCOME,
         required=("failed_day_share_28d",),
     )
@@ -70,7 +70,7 @@ class JobDurationForecaster(RegressionTrainer):
         unit="workspace-job-day",
         lookups=(JOBS,),
         horizon=days(7),
-        baseline=FromFeature(columns=("median_seconds_7d",)),
+        baseline=FromFeature(columns=("median_seconds_7d",), otherwise="usual"),
         needs=OUTCOME,
         required=("median_seconds_28d",),
     )
@@ -99,7 +99,7 @@ class SlaBreachPredictor(ClassificationTrainer):
         unit="workspace-job-day",
         lookups=(JOBS,),
         horizon=days(1),
-        baseline=FromFeature(columns=("breach_rate_28d",)),
+        baseline=FromFeature(columns=("breach_rate_28d",), otherwise="usual"),
         needs=OUTCOME,
         required=("deadline_hours",),
         score_where=(("active_days_28d", ">=", MIN_ACTIVE_DAYS),),
@@ -134,7 +134,7 @@ class RetrySuccessPredictor(ClassificationTrainer):
         unit="failed run",
         lookups=(FAILED_RUNS,),
         horizon=RETRY_WITHIN,
-        baseline=FromFeature(columns=("retry_success_share_28d",)),
+        baseline=FromFeature(columns=("retry_success_share_28d",), otherwise="usual"),
         needs=OUTCOME,
         alert_on=("0",),  # running it again would fail too: a person must look
     )
@@ -177,7 +177,7 @@ class PipelineHealthScorer(RegressionTrainer):
         unit="workspace-job-day",
         lookups=(JOBS,),
         horizon=days(7),
-        baseline=FromFeature(columns=("health_7d",)),
+        baseline=FromFeature(columns=("health_7d",), otherwise="usual"),
         needs=OUTCOME,
         required=("health_7d",),
         alert_on=("low",),

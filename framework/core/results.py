@@ -52,6 +52,9 @@ class UnitResult:
         skill: Skill against the baseline, with ``skill_low`` and ``skill_high`` as its 90 % interval.
         skill_low: Lower bound.
         skill_high: Upper bound.
+        rule: The plain rule that did best on the training rows.
+        rule_value: Its value of the metric on the held-back days.
+        rule_skill: Skill of the model against it.
         version: Registered model version; ``None`` where there is none.
         seconds: Wall time.
         scored_with: URI of the version that ``score_batch`` answered with; empty if nothing went through it.
@@ -68,6 +71,9 @@ class UnitResult:
     skill: float | None = None
     skill_low: float | None = None
     skill_high: float | None = None
+    rule: str = ""
+    rule_value: float | None = None
+    rule_skill: float | None = None
     version: int | None = None
     seconds: float = 0.0
     scored_with: str = ""

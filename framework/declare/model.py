@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from framework.base.errors import SpecError, nearest
 from framework.declare.table import NAME, Feature, TableSpec, short_hash
@@ -29,6 +29,9 @@ __all__ = [
     "hours",
     "short_hash",
 ]
+
+USUAL = "usual"
+"""What a baseline answers where its column is NULL: the usual label of rows that lack it too."""
 
 
 def days(count: float) -> timedelta:
@@ -70,9 +73,24 @@ class FromFeature:
 
     Args:
         columns: Feature columns, one per label; they must be among the model's inputs.
+        otherwise: The answer where the column is NULL: a number, or ``"usual"``, the median label (its rate, for
+            classes; 0 for a detector, which has no labels) of the training rows that lack the column too. A version
+            whose baseline is NULL in more than 1 % of the training rows is not promoted without it: a model is not
+            good because its rival was silent.
     """
 
     columns: tuple[str, ...]
+    otherwise: float | Literal["usual"] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a word that names no rule.
+
+        Raises:
+            SpecError: If ``otherwise`` is text, and not ``usual``.
+        """
+        if isinstance(self.otherwise, str) and self.otherwise != USUAL:
+            what = f"otherwise='{self.otherwise}' names no rule"
+            raise SpecError(what=what, where="FromFeature", fix="give a number, or 'usual'")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from framework.registry.models import tags_of
 from framework.tables.declared import DECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mlflow.entities.model_registry import ModelVersion
 
@@ -66,8 +66,24 @@ def objection(tags: Mapping[str, str]) -> str:
         "it does not beat its baseline on the days held back": tags.get("beats_baseline") != "true",
         few: origins < MIN_ORIGINS or low is None,
         weak: low is not None and not low > above,
+        **{_beaten(rival): not rival["skill"] > 0 for rival in json.loads(tags.get("rivals", "[]"))},
     }
     return next((reason for reason, holds in against.items() if holds), "")
+
+
+def _beaten(rival: Mapping[str, Any]) -> str:
+    against = f"{rival['metric']} {rival['value']:.4g} against {rival['rival']:.4g}"
+    return f"it does not beat {rival['name']}: {against} on {rival['rows']} held-back rows"
+
+
+def plain_rule(rivals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return name, value and skill of the best plain rule that a version was compared with, by column names.
+
+    Args:
+        rivals: What it was compared with, as its tag ``rivals`` has it; empty for an older version.
+    """
+    rule = next((one for one in rivals if one["plain"]), None)
+    return {} if rule is None else {"rule": rule["name"], "rule_value": rule["rival"], "rule_skill": rule["skill"]}
 
 
 def decide(tags: Mapping[str, str], champion: ModelVersion | None, *, any_judged: bool, approved: str = "") -> Decision:
@@ -204,6 +220,7 @@ def write_down(
         "compared_days": compared.get("days"),
         "decided_at": (now := runtime.clock.now()),
     }
+    row |= plain_rule(json.loads(tags.get("rivals", "[]")))
     DECISIONS.merge(runtime, [row | figures], schema_path=registry.schema_path)
     said = {"decision": found.decision, "decision_reason": found.reason}
     registry.tag(model, version, said | {"decided_by": by, "decided_at": now.isoformat()})

@@ -88,7 +88,8 @@ def _version(parts: Sequence[UnitResult]) -> str:
 def _against(result: UnitResult) -> str:
     if result.value is None or result.baseline is None:
         return ""
-    return f"{result.metric} {result.value:.4g} against {result.baseline:.4g}"
+    against = f"{result.metric} {result.value:.4g} against {result.baseline:.4g}"
+    return against if result.rule_value is None else f"{against}, plain rule {result.rule_value:.4g}"
 
 
 def _skill(result: UnitResult) -> str:

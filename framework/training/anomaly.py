@@ -12,8 +12,8 @@ from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import TableSpec, Task
 from framework.training.assemble import rows_of
 from framework.training.base import ModelTrainer
-from framework.training.baseline import baseline_predictions
-from framework.training.data import Fitted, Judged
+from framework.training.baseline import fit_baseline
+from framework.training.data import EVENT, Fitted, Judged
 from framework.training.fitting import reason_outputs, training_ranges
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ BEYOND = 3.0
 WORTH_AN_ALERT = 0.2
 """Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
 WORKSPACE = "workspace_id"
-EVENT = "is_event"
 
 _EVENTS: Memo[dict[str, pd.DataFrame | None]] = Memo(dict)
 """Events that judge anomaly models, by model, of a run."""
@@ -204,12 +203,14 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         if not known.any():
             return None
         test = data.part("test")[known]
+        rule = fit_baseline(self.spec.baseline, data.part("train"), (), self.task, 0)
         return Judged(
             truth=test[EVENT].to_numpy(int),
             answer=scores[known],
-            baseline=baseline_predictions(self.spec.baseline, data.part("train"), test, (), self.task, 0),
+            baseline=rule.answer(test, self.task),
             day=test["_day"],
             rows=data.split.test[known],
+            answered=rule.answered(test),
         )
 
 

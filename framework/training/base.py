@@ -13,10 +13,12 @@ from framework.core.results import Skip, Status, UnitResult
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
 from framework.training import assemble, rolling
+from framework.training.baseline import silent_share
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
 from framework.training.leakage import asymmetry, audits, jitter, probe, sources
 from framework.training.record import record
+from framework.training.rivals import rivals
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
 from framework.training.trained import Trained
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"
 MIN_WINDOWS = 4
+MAX_SILENT = 0.01
+"""Share of training rows on which a baseline may be NULL without saying what it answers there."""
 
 
 class ModelTrainer(ABC):
@@ -112,6 +116,7 @@ class ModelTrainer(ABC):
         findings = self._probe(data, runtime, as_of)
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
+            fitted = self._with_answering_baseline(fitted, data)
             jitter.check(fitted.extras.get(jitter.FIGURE, 0.0), spec.name)
             rolling_result = rolling.rolling_evaluation(self, data, fitted, runtime)
             whole, final = (
@@ -119,6 +124,7 @@ class ModelTrainer(ABC):
             )
         final = dataclasses.replace(final, remarks=(*self.remarks(runtime.gold()), *final.remarks))
         final = final.with_findings(findings)
+        final = dataclasses.replace(final, rivals=rivals(data, rolling_result.judged, self.task))
         trained = Trained(
             data=whole, fitted=final, rolling_result=rolling_result, fingerprint=identity, refit=whole is not data
         )
@@ -158,7 +164,7 @@ class ModelTrainer(ABC):
         calibrate = split.calibrate_end - split.train_end
         whole = cut_at(day, known, cut=split.test_end, test_end=split.test_end, calibrate=calibrate)
         every = dataclasses.replace(data, split=whole)
-        again = self.fit(every, runtime)
+        again = self.fit(rolling.with_weights(every, fitted), runtime)
         if again.fallback:
             return data, fitted
         weights = fitted.served.get("importance", {})
@@ -222,6 +228,16 @@ class ModelTrainer(ABC):
             f"too little history: {windows} label windows held back, {MIN_WINDOWS} are needed ({lacking} more days)"
         )
         return dataclasses.replace(fitted, extras=extras, withheld=remark, remarks=(*fitted.remarks, remark))
+
+    def _with_answering_baseline(self, fitted: Fitted, data: TrainingData) -> Fitted:
+        """Withhold a version whose baseline would have to invent its answer: beating that says nothing."""
+        silent = silent_share(self.spec.baseline, data.part("train"), self.task)
+        if silent <= MAX_SILENT or fitted.fallback:
+            return fitted
+        columns = ", ".join(getattr(self.spec.baseline, "columns", ()))
+        why = f"the baseline {columns} is NULL in {silent:.0%} of the training rows; say `otherwise=` in FromFeature"
+        remarks = (*fitted.remarks, f"not promoted: {why}")
+        return dataclasses.replace(fitted, withheld=fitted.withheld or why, remarks=remarks)
 
     def _skipped(self, skip: Skip) -> UnitResult:
         return UnitResult(stage="train", name=self.spec.name, status=Status.SKIPPED, reason=skip.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from framework.declare.model import FromFeature, GroupPrior, Task, short_hash
+from framework.declare.model import USUAL, FromFeature, GroupPrior, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-CONSTANT = "constant"
+COLUMN, ANSWERS, GROUP, CONSTANT = "column", "answers", "group", "constant"
 CLASS_STRENGTH = 1.0
 """Rows at which a feature's own class shares and the global ones weigh the same."""
 
@@ -61,27 +61,19 @@ class Baseline:
             Shape ``(rows,)`` for regression, binary and anomaly, ``(rows, classes)`` for many classes,
             ``(rows, labels)`` for many labels; probabilities where the task has classes.
         """
+        from framework.training.served_model import baseline_answer  # it travels with the model, which answers alike
+
+        found: np.ndarray = baseline_answer(self.to_json(), rows, str(task))
+        return found
+
+    def answered(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return which rows ``(rows,)`` it answers by what it looks at, and not by ``otherwise``."""
         import numpy as np
 
-        parts = [self._output(rows, at, task) for at in range(len(self.kind))]
-        if task is Task.MULTICLASS:
-            stacked = np.column_stack(parts) if parts else np.zeros((len(rows), 0))
-            shares: np.ndarray = stacked / np.maximum(stacked.sum(axis=1, keepdims=True), 1e-12)
-            return shares
-        return np.column_stack(parts) if task is Task.MULTILABEL else parts[0]
-
-    def _output(self, rows: pd.DataFrame, at: int, task: Task) -> np.ndarray:
-        by, otherwise = list(self.by[at]), self.otherwise[at]
-        if self.kind[at] == CONSTANT:
-            return _array([otherwise] * len(rows))
-        if self.kind[at] == "column":
-            values = rows[by[0]].abs() if task is Task.ANOMALY else rows[by[0]]
-            answers = values.astype(float).fillna(otherwise)
-            bounded = task in (Task.BINARY, Task.MULTILABEL)
-            return (answers.clip(0.0, 1.0) if bounded else answers).to_numpy(float)
-        known = dict(self.rates[at])
-        found = [known.get(key, otherwise) for key in zip(*(_plain(rows[name]) for name in by), strict=True)]
-        return _array(found)
+        columns = {by[0] for kind, by in zip(self.kind, self.by, strict=True) if kind in (COLUMN, ANSWERS)}
+        known = [rows[name].notna().to_numpy(bool) for name in sorted(columns)]
+        found: np.ndarray = np.logical_and.reduce(known) if known else np.ones(len(rows), dtype=bool)
+        return found
 
 
 def fit_baseline(
@@ -103,17 +95,36 @@ def fit_baseline(
     if task is Task.MULTICLASS:
         parts = [_class_prior(baseline, train, labels[0], code) for code in range(classes)]
     elif isinstance(baseline, GroupPrior):
-        parts = [("group", baseline.by, *_group_means(train, train[n], baseline.by, baseline.strength)) for n in labels]
+        parts = [(GROUP, baseline.by, *_group_means(train, train[n], baseline.by, baseline.strength)) for n in labels]
     elif task is Task.REGRESSION:
-        parts = [("column", baseline.columns[:1], float(train[labels[0]].median()), ())]
+        column = baseline.columns[0]
+        parts = [(COLUMN, (column,), _otherwise(baseline, train, column, train[labels[0]], "median"), ())]
     elif task is Task.ANOMALY:
-        parts = [("column", baseline.columns[:1], 0.0, ())]
+        number = baseline.otherwise if isinstance(baseline.otherwise, (int, float)) else 0.0
+        parts = [(COLUMN, baseline.columns[:1], float(number), ())]
     else:
         columns = baseline.columns * (len(labels) if len(baseline.columns) == 1 else 1)
-        parts = [_as_probability(train, c, label) for c, label in zip(columns, labels, strict=True)]
+        parts = [_as_probability(baseline, train, c, label) for c, label in zip(columns, labels, strict=True)]
     kinds, by, otherwise, rates = zip(*parts, strict=True) if parts else ((), (), (), ())
     found = Baseline(kind=kinds, by=tuple(tuple(b) for b in by), otherwise=otherwise, rates=rates)
     return _or_constant(found, train, labels[0]) if task is Task.REGRESSION else found
+
+
+def silent_share(baseline: FromFeature | GroupPrior, train: pd.DataFrame, task: Task) -> float:
+    """Return in which share of the training rows a baseline would have to invent its answer.
+
+    Args:
+        baseline: The declaration.
+        train: Rows fitted on, with the columns that it looks at.
+        task: What kind of model it is.
+
+    Returns:
+        Share of rows without any of its columns; 0 where it says what it answers to them, where a group's prior
+        stands in, and for classes by value, where NULL is a value of its own.
+    """
+    if isinstance(baseline, GroupPrior) or baseline.otherwise is not None or task is Task.MULTICLASS:
+        return 0.0
+    return float(train[list(baseline.columns)].isna().any(axis=1).mean()) if len(train) else 0.0
 
 
 def baseline_predictions(
@@ -139,56 +150,45 @@ def _or_constant(found: Baseline, train: pd.DataFrame, label: str) -> Baseline:
     return Baseline(kind=(CONSTANT,), by=((),), otherwise=(middle,), rates=((),))
 
 
+def _otherwise(baseline: FromFeature, train: pd.DataFrame, column: str, label: pd.Series, how: str) -> float:
+    """Return the answer to a row without the column, as the declaration says; else the middle of all labels."""
+    if isinstance(baseline.otherwise, (int, float)):
+        return float(baseline.otherwise)
+    like = label[train[column].isna()] if baseline.otherwise == USUAL else label
+    return float((like if len(like) else label).agg(how))
+
+
 def _as_probability(
-    train: pd.DataFrame, column: str, label: str
+    baseline: FromFeature, train: pd.DataFrame, column: str, label: str
 ) -> tuple[str, tuple[str, ...], float, tuple[Any, ...]]:
     """Answer a share as it is; a 0/1 answer becomes the training rate given that answer."""
-    prior = float(train[label].mean())
+    otherwise = _otherwise(baseline, train, column, train[label], "mean")
     seen = train[column].dropna()
     if not (len(seen) and set(seen.unique()) <= {0.0, 1.0}):
-        return "column", (column,), prior, ()
-    rates = train.groupby(column)[label].mean()
-    return "answers", (column,), prior, tuple(((_item(value),), float(rate)) for value, rate in rates.items())
+        return COLUMN, (column,), otherwise, ()
+    from framework.training.served_model import group_key
+
+    rates = train.groupby(column)[label].mean().items()
+    return ANSWERS, (column,), otherwise, tuple(((group_key(value),), float(rate)) for value, rate in rates)
 
 
 def _class_prior(
     baseline: FromFeature | GroupPrior, train: pd.DataFrame, label: str, code: int
 ) -> tuple[str, tuple[str, ...], float, tuple[Any, ...]]:
-    """Answer the share of a class given a feature's answer, or given the group."""
+    """Answer the share of a class given a feature's answer, NULL among them, or given the group."""
     by = baseline.by if isinstance(baseline, GroupPrior) else baseline.columns
     strength = baseline.strength if isinstance(baseline, GroupPrior) else CLASS_STRENGTH
-    return "group", by, *_group_means(train, (train[label] == code).astype(float), by, strength)
+    return GROUP, by, *_group_means(train, (train[label] == code).astype(float), by, strength)
 
 
 def _group_means(
     train: pd.DataFrame, label: pd.Series, by: Sequence[str], strength: float
 ) -> tuple[float, tuple[tuple[tuple[Any, ...], float], ...]]:
     """Return the mean of the label, and per group, shrunk to it."""
+    from framework.training.served_model import group_key
+
     overall = float(label.mean())
-    stats = label.groupby([train[name] for name in by]).agg(["sum", "count"])
+    stats = label.groupby([train[name] for name in by], dropna=False).agg(["sum", "count"])
     shrunk = (stats["sum"] + strength * overall) / (stats["count"] + strength)
     keys = shrunk.index if len(by) > 1 else [(value,) for value in shrunk.index]
-    return overall, tuple((tuple(_item(v) for v in key), float(r)) for key, r in zip(keys, shrunk, strict=True))
-
-
-def _plain(column: pd.Series) -> list[Any]:
-    return [_item(value) for value in column]
-
-
-def _item(value: Any) -> Any:
-    """Return a value as JSON knows it: 1.0 from 1, so that a key read back is the same key.
-
-    Text is hashed: a group may be a person, and what is kept with a version names nobody.
-    """
-    if isinstance(value, str):
-        return short_hash([value])
-    if value is None:
-        return None
-    number = float(value)
-    return number if number == number else None  # noqa: PLR0124 - NaN is no key
-
-
-def _array(values: list[float]) -> np.ndarray:
-    import numpy as np
-
-    return np.array(values, dtype=float)
+    return overall, tuple((tuple(map(group_key, key)), float(r)) for key, r in zip(keys, shrunk, strict=True))

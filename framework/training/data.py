@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.training.baseline import Baseline
     from framework.training.evaluate import Evaluation
+    from framework.training.rivals import Rival
     from framework.training.split import Split
+
+EVENT = "is_event"
+"""Column of an anomaly model's rows that says, where anything is known, whether something happened: 0, 1 or NULL."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,7 @@ class TrainingData:
         without_features: Labelled rows left out because the feature tables hold nothing for them.
         entity: Code of each row's entity.
         seed: Seed of everything random.
+        weights: How far an earlier fit of this training may move from the baseline; ``None`` where a fit measures it.
     """
 
     spec: ModelSpec
@@ -48,6 +53,7 @@ class TrainingData:
     without_features: int
     entity: np.ndarray
     seed: int
+    weights: tuple[float, ...] | None = None
 
     def baseline(self, task: Task) -> Baseline:
         """Return the baseline that has seen the training rows."""
@@ -84,6 +90,7 @@ class Judged:
         baseline: Same shape as ``answer``.
         day: Day of each row.
         rows: Position of each row in the training's frame.
+        answered: Which rows the baseline answered by what it looks at, and not by what it says otherwise.
         threshold: Decision threshold of a binary model.
     """
 
@@ -92,6 +99,7 @@ class Judged:
     baseline: np.ndarray
     day: pd.Series
     rows: np.ndarray
+    answered: np.ndarray
     threshold: float = 0.5
 
     def only(self, kept: np.ndarray) -> Judged:
@@ -103,6 +111,7 @@ class Judged:
             baseline=self.baseline[kept],
             day=self.day[kept],
             rows=self.rows[kept],
+            answered=self.answered[kept],
         )
 
     def evaluation(self, task: Task, seed: int) -> Evaluation | None:
@@ -127,6 +136,7 @@ class Fitted:
         remarks: Other things the operator should know.
         extras: More figures to log, by name.
         findings: What the leakage checks found.
+        rivals: What it was compared with besides its baseline, the best plain rule first.
     """
 
     estimators: dict[str, Any]
@@ -139,6 +149,7 @@ class Fitted:
     remarks: tuple[str, ...] = ()
     extras: dict[str, float] = dataclasses.field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    rivals: tuple[Rival, ...] = ()
 
     def with_findings(self, findings: Sequence[Finding]) -> Fitted:
         """Return this with what the leakage checks found; it is withheld while a column is asked about."""

@@ -95,12 +95,11 @@ def evaluate(
     """
     import numpy as np
 
-    every = np.ones(len(truth))
-    name, found = PRIMARY[task], _primary(task, truth, answer, every) if len(truth) else float("nan")
+    name, found = PRIMARY[task], primary_metric(task, truth, answer)
     if not np.isfinite(found):
         return None
     if primary_only:
-        model, of_baseline = {name: found}, {name: _primary(task, truth, baseline, every)}
+        model, of_baseline = {name: found}, {name: primary_metric(task, truth, baseline)}
     else:
         metrics = {Task.REGRESSION: _regression, Task.BINARY: _binary, Task.ANOMALY: _ranking}.get(task, _macro)
         model, of_baseline = (metrics(truth, a, threshold) for a in (answer, baseline))
@@ -175,9 +174,11 @@ def _interval(
     return float(low), float(high)
 
 
-def _primary(task: Task, truth: np.ndarray, answer: np.ndarray, weight: np.ndarray) -> float:
-    """Weighted primary metric; NaN where the rows cannot tell."""
-    return _metric_of_weights(task, truth, answer)(weight)
+def primary_metric(task: Task, truth: np.ndarray, answer: np.ndarray) -> float:
+    """Return the metric that decides for a task; NaN where the rows cannot tell. Shapes as in :func:`evaluate`."""
+    import numpy as np
+
+    return _metric_of_weights(task, truth, answer)(np.ones(len(truth))) if len(truth) else float("nan")
 
 
 def _metric_of_weights(task: Task, truth: np.ndarray, answer: np.ndarray) -> Callable[[np.ndarray], float]:

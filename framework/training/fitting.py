@@ -22,13 +22,16 @@ OF_EACH_CLASS = 5
 
 def few_threads(rows: int) -> contextlib.AbstractContextManager[Any]:
     """Keep OpenMP to one thread where rows are few: a tree's splits are then too small to be worth waking another."""
+    import sklearn.ensemble  # noqa: F401 - limits hold for what is loaded: a first fit's trees took ten times as long
     from threadpoolctl import threadpool_limits
 
     found: contextlib.AbstractContextManager[Any] = threadpool_limits(1 if rows < PARALLEL_FROM else None, "openmp")
     return found
 
 
-def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.Series) -> Any | None:
+def calibrate(
+    estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.Series
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """Calibrate on days later than those fitted on, if that lowers the Brier score.
 
     Args:
@@ -38,20 +41,33 @@ def calibrate(estimator: Any, inputs: pd.DataFrame, truth: np.ndarray, day: pd.S
         day: Their days; the earlier half fits the calibrator that the later half judges.
 
     Returns:
-        The calibrated classifier, or ``None`` if there is too little to tell, or it does not help.
+        The classifier, calibrated unless there is too little to tell or it does not help; which of the rows
+        ``(rows,)`` nothing of it was fitted on when it answered them; and P(1) of those.
     """
     import numpy as np
     from sklearn.metrics import brier_score_loss
 
     days = np.sort(day.unique())
     early = (day < days[len(days) // 2]).to_numpy()
+    raw = chance_of(estimator, inputs)
+    plain = (estimator, np.ones(len(truth), dtype=bool), raw)
     if min(_rarer(truth[early]), _rarer(truth[~early])) < OF_EACH_CLASS:
-        return None
-    trial = _calibrated(estimator, inputs[early], truth[early])
-    raw = brier_score_loss(truth[~early], estimator.predict_proba(inputs[~early])[:, 1])
-    if brier_score_loss(truth[~early], trial.predict_proba(inputs[~early])[:, 1]) >= raw:
-        return None
-    return _calibrated(estimator, inputs, truth)
+        return plain
+    trial = chance_of(_calibrated(estimator, inputs[early], truth[early]), inputs[~early])
+    if brier_score_loss(truth[~early], trial) >= brier_score_loss(truth[~early], raw[~early]):
+        return plain
+    return _calibrated(estimator, inputs, truth), ~early, trial
+
+
+def chance_of(estimator: Any, rows: pd.DataFrame) -> np.ndarray:
+    """Return P(1), also for a dummy that saw one class only."""
+    import numpy as np
+
+    if not len(rows):
+        return np.zeros(0)
+    classes = list(estimator.classes_)
+    every = np.asarray(estimator.predict_proba(rows), dtype=float)
+    return every[:, classes.index(1)] if 1 in classes else np.zeros(len(rows))
 
 
 def _rarer(truth: np.ndarray) -> int:

@@ -75,6 +75,7 @@ def _result(trainer: Steps, trained: Trained, expected: gate.Decision) -> UnitRe
         reason="; ".join([r for r in (fitted.fallback, *remarks) if r]),
         rows=len(data.split.train),
         **(found.figures() if found else {}),
+        **gate.plain_rule([dataclasses.asdict(one) for one in fitted.rivals]),
     )
 
 
@@ -103,6 +104,7 @@ def _version_tags(trainer: Steps, runtime: Runtime, as_of: date, trained: Traine
         "beats_baseline": flag(beats),
         "provisional": flag(fitted.fallback or unjudged_anomaly),
         "gate": json.dumps(_gate_figures(rolling_result)),
+        "rivals": json.dumps([dataclasses.asdict(one) for one in fitted.rivals]),
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
         CONTRACT: contract_of(trainer.spec, trainer.task, fitted).tag(),

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from framework.declare.model import Task
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import CONSTANT
+from framework.training.correction import (
+    MIN_ROWS,
+    UNMEASURED,
+    best_weight,
+    can_correct,
+    correction,
+    figures_of,
+    remarks_of,
+)
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
 from framework.training.fitting import importance, label_range, reason_outputs, training_ranges
 from framework.training.leakage import jitter
+from framework.training.split import cut_at
 from framework.training.verdict import judge
 
 if TYPE_CHECKING:
@@ -18,6 +30,11 @@ if TYPE_CHECKING:
 
     from framework.gold.runtime import Runtime
     from framework.training.data import TrainingData
+
+INNER = 4
+"""The part of the fitted days whose last one tells how far forecasts may move from the baseline's."""
+MIN_INNER_DAYS = 14
+"""Days to fit on without which those last ones tell less of the model than of how little it saw."""
 
 
 class RegressionTrainer(SupervisedTrainer, abstract=True):
@@ -33,9 +50,11 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
 
         truth = data.truth("train", self.spec.labels[0])
         verdict = judge(data.part("train")[[*self.spec.labels]], self.task)
-        roles, estimators = self._fit_all(data, truth, dummy=verdict.kind == "fallback")
-        judged = self._judge(data, estimators["estimator"])
-        held_back, again = judged.truth, self._judge(jitter.nudged(data), estimators["estimator"])
+        dummy = verdict.kind == "fallback"
+        roles, estimators = self._fit_all(data, truth, dummy=dummy)
+        found = None if dummy else self._correction(data)
+        judged = self._judge(data, estimators["estimator"], found)
+        held_back, again = judged.truth, self._judge(jitter.nudged(data), estimators["estimator"], found)
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         training_range = training_ranges(data, weights)
         extras = {
@@ -54,6 +73,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
                 "inputs": list(data.inputs),
                 "usual": training_range,
                 "importance": weights,
+                "correction": found,
                 "quantiles": roles,
                 "bounds": list(self.bounds),
             },
@@ -65,8 +85,8 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             evaluation=judged.evaluation(self.task, data.seed),
             judged=judged,
             fallback=verdict.reason,
-            remarks=self._weak_baseline(data),
-            extras=extras | label_range(truth) | {jitter.FIGURE: jitter.lost(judged, again)},
+            remarks=(*self._weak_baseline(data), *remarks_of(found)),
+            extras=extras | label_range(truth) | {jitter.FIGURE: jitter.lost(judged, again)} | figures_of(found),
         )
 
     def _weak_baseline(self, data: TrainingData) -> tuple[str, ...]:
@@ -75,24 +95,61 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         return ("baseline: the median label; the declared one erred more on the training rows",)
 
     def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
-        """Fit the forecast alone, and judge it."""
+        """Fit the forecast alone, without its quantiles, and judge it."""
         from sklearn.dummy import DummyRegressor
 
         truth = data.truth("train", self.spec.labels[0])
         constant = judge(data.part("train")[[*self.spec.labels]], self.task).kind == "fallback"
         estimator = DummyRegressor(strategy="median") if constant else self.estimator()
-        return self._judge(data, estimator.fit(data.features("train"), truth))
+        found = None if constant else self._correction(data)
+        return self._judge(data, estimator.fit(data.features("train"), truth), found)
 
-    def _judge(self, data: TrainingData, estimator: Any) -> Judged:
+    def _correction(self, data: TrainingData) -> dict[str, Any] | None:
+        """Return how far forecasts may move from the baseline's, by the last days of those fitted on.
+
+        Forecasts are not calibrated, so no days are kept for it: a fit on the earlier days alone answers the last
+        ones. Its weight holds for the fit on all of them, for the rolling origins, and for the fit that is served.
+        """
+        rule = data.baseline(self.task)
+        if not can_correct(rule, data):
+            return None
+        if data.weights is not None:
+            return correction(rule, data.weights)
+        label, (early, late) = self.spec.labels[0], self._inner(data)
+        if min(len(early), len(late)) < MIN_ROWS or data.frame["_day"].iloc[early].nunique() < MIN_INNER_DAYS:
+            return correction(rule, [UNMEASURED])
+        rows = data.frame[list(data.inputs)]
+        estimator = self.estimator().fit(rows.iloc[early], data.frame[label].iloc[early].to_numpy())
+        part = dataclasses.replace(data, split=dataclasses.replace(data.split, train=early))
+        answer = _clip(estimator.predict(rows.iloc[late]), self.bounds)
+        base = part.baseline(self.task).answer(data.frame.iloc[late], self.task)
+        happened, day = data.frame[label].iloc[late].to_numpy(), data.frame["_day"].iloc[late].to_numpy()
+        return correction(rule, [best_weight(self.task, happened, answer, base, day)])
+
+    def _inner(self, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+        """Return fitted rows by time: those known before the last days, and those of the last days."""
+        import numpy as np
+
+        day, known = data.frame["_day"], data.frame["label_known_at"].dt.tz_localize(None)
+        end = day.iloc[data.split.train].max().date()
+        last = min(self.spec.calibrate, timedelta(days=data.split.train_days // INNER))
+        cut = cut_at(day, known, cut=end - last, test_end=end, calibrate=timedelta(0))
+        return cut.train, np.intersect1d(cut.test, data.split.train)
+
+    def _judge(self, data: TrainingData, estimator: Any, found: dict[str, Any] | None) -> Judged:
         """Return the held-back forecasts beside the truth and the baseline's."""
-        spec, test = self.spec, data.part("test")
-        truth = test[spec.labels[0]].to_numpy()
+        from framework.training.served_model import corrected
+
+        spec, test, inputs = self.spec, data.part("test"), data.features("test")
+        truth, rule = test[spec.labels[0]].to_numpy(), data.baseline(self.task)
+        answer = corrected(estimator.predict(inputs), inputs, found, str(self.task)) if len(test) else truth
         return Judged(
             truth=truth,
-            answer=_clip(estimator.predict(data.features("test")), self.bounds) if len(test) else truth,
-            baseline=data.baseline(self.task).answer(test, self.task),
+            answer=_clip(answer, self.bounds),
+            baseline=rule.answer(test, self.task),
             day=test["_day"],
             rows=data.split.test,
+            answered=rule.answered(test),
         )
 
     def _fit_all(self, data: TrainingData, truth: np.ndarray, *, dummy: bool) -> tuple[dict[str, str], dict[str, Any]]:

@@ -81,10 +81,17 @@ def rolling_evaluation(trainer: Steps, data: TrainingData, fitted: Fitted, runti
     """
     if fitted.fallback or fitted.withheld or fitted.judged is None:
         return RollingEvaluation(folds=(), judged=None, evaluation=None)
+    data = with_weights(data, fitted)
     first, *later = origins(data.split, ORIGINS)
     folds = [_fold(trainer, data, first, _until(fitted.judged, first.test_end))]
     folds += [evaluate_fit(trainer, data, split, runtime) for split in _cuts(data, later)]
     return pooled(trainer.task, folds, data.seed)
+
+
+def with_weights(data: TrainingData, fitted: Fitted) -> TrainingData:
+    """Return the rows with how far a fit may move from its baseline: later fits need not measure it again."""
+    found = fitted.served.get("correction")
+    return dataclasses.replace(data, weights=tuple(found["weights"])) if found else data
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ def pooled(task: Task, folds: Sequence[Fold], seed: int) -> RollingEvaluation:
         baseline=np.concatenate([_widened(p.baseline, width) for p in parts]),
         day=pd.concat([p.day for p in parts], ignore_index=True),
         rows=np.concatenate([p.rows for p in parts]),
+        answered=np.concatenate([p.answered for p in parts]),
         threshold=parts[0].threshold,
     )
     return RollingEvaluation(folds=tuple(folds), judged=judged, evaluation=judged.evaluation(task, seed))

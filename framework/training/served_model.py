@@ -7,6 +7,7 @@ and XGBoost objects by role, ``served.json`` everything else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -19,6 +20,8 @@ import pandas as pd
 
 TOP = 3
 MIDDLE = 50
+LEAST_CHANCE = 0.005
+"""A share of few days says never, or always, sooner than it knows."""
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
@@ -56,9 +59,10 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         bounds = (-np.inf if low is None else low, np.inf if high is None else high)
         roles = {"estimator": "prediction"} | self.served["quantiles"]
         answers = {
-            name: np.clip(self._times_usual(_ask(self.estimators[role].predict, inputs), inputs), *bounds)
-            for role, name in roles.items()
+            name: self._times_usual(_ask(self.estimators[role].predict, inputs), inputs) for role, name in roles.items()
         }
+        answers["prediction"] = self._corrected(answers["prediction"], inputs)
+        answers = {name: np.clip(values, *bounds) for name, values in answers.items()}
         names = sorted(self.served["quantiles"].values(), key=_percent)
         if names:  # quantile fits are independent: they may cross each other, and the forecast
             ordered = np.sort([answers[name] for name in names], axis=0)
@@ -74,8 +78,11 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         multiple = self.served.get("multiple_of")
         return answers if multiple is None else np.expm1(answers + usual_log(inputs, **multiple))
 
+    def _corrected(self, answers: Any, inputs: pd.DataFrame) -> Any:
+        return corrected(answers, inputs, self.served.get("correction"), self.served["task"])
+
     def _binary(self, inputs: pd.DataFrame) -> dict[str, Any]:
-        chance = _chance(self.estimators["estimator"], inputs)
+        chance = self._corrected(_chance(self.estimators["estimator"], inputs), inputs)
         return {
             "prediction": chance,
             "probability": chance,
@@ -88,6 +95,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         every = np.zeros((len(inputs), len(names)))
         if len(inputs):
             every[:, np.asarray(estimator.classes_, dtype=int)] = estimator.predict_proba(inputs)
+        every = self._corrected(every, inputs)
         top = every.argmax(axis=1)
         answers = {
             "prediction": top.astype(float),
@@ -99,8 +107,11 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     def _multilabel(self, inputs: pd.DataFrame) -> dict[str, Any]:
         answers: dict[str, Any] = {}
         flags = np.zeros(len(inputs))
-        for at, (role, threshold) in enumerate(self.served["thresholds"].items()):
-            chance = _chance(self.estimators[role], inputs)
+        thresholds = self.served["thresholds"]
+        every = np.column_stack([_chance(self.estimators[role], inputs) for role in thresholds])
+        for at, (chance, threshold) in enumerate(
+            zip(self._corrected(every, inputs).T, thresholds.values(), strict=True)
+        ):
             answers[f"probability_{at}"] = chance
             flags += chance >= threshold
         return {"prediction": flags} | answers
@@ -140,6 +151,83 @@ def usual_log(rows: pd.DataFrame, column: str, middle: float) -> Any:
     """Return log(1 + x) of a column of what is usual; ``middle`` where it is missing. Training reads it here too."""
     training_range = np.log1p(rows[column].to_numpy(dtype=float).clip(min=0.0))
     return np.where(np.isnan(training_range), middle, training_range)
+
+
+def corrected(answers: Any, rows: pd.DataFrame, correction: dict[str, Any] | None, task: str) -> Any:
+    """Return the baseline's answers, moved towards the model's by the weight that calibration found; training asks too.
+
+    Args:
+        answers: The model's, in the shape that :func:`baseline_answer` has.
+        rows: Rows with the columns that the baseline looks at.
+        correction: ``baseline`` (the facts); ``weights``, one or one per label: 0 is the baseline, 1 the model; and for
+            two classes ``scale``: intercept and slope of the baseline's log odds. ``None`` for a model that answers
+            alone.
+        task: What kind of model it is.
+    """
+    if correction is None:
+        return answers
+    base = scaled(baseline_answer(correction["baseline"], rows, task), correction["scale"])
+    return base + np.asarray(correction["weights"], dtype=float) * (answers - base)
+
+
+def scaled(base: Any, scale: Any) -> Any:
+    """Return a baseline's chances put to scale: a share of days that ranks well may still be far too high or low.
+
+    Args:
+        base: Its answers, ``(rows,)`` or ``(rows, labels)``.
+        scale: Intercept and slope of the log odds, one pair or one per label; empty to leave the answers.
+    """
+    if not len(scale):
+        return base
+    intercept, slope = np.asarray(scale, dtype=float).T
+    chance = np.clip(base, LEAST_CHANCE, 1.0 - LEAST_CHANCE)
+    found = 1.0 / (1.0 + np.exp(-(intercept + slope * np.log(chance / (1.0 - chance)))))
+    return found.reshape(base.shape)
+
+
+def baseline_answer(facts: dict[str, Any], rows: pd.DataFrame, task: str) -> Any:
+    """Return what a fitted baseline answers.
+
+    Args:
+        facts: ``kind``, ``by``, ``otherwise`` and ``rates``, as :class:`framework.training.baseline.Baseline` has them.
+        rows: Rows with the columns that it looks at.
+        task: What kind of model it is.
+
+    Returns:
+        Shape ``(rows,)`` for regression, binary and anomaly, ``(rows, classes)`` for many classes,
+        ``(rows, labels)`` for many labels; probabilities where the task has classes.
+    """
+    parts = [_baseline_output(facts, rows, at, task) for at in range(len(facts["kind"]))]
+    if task == "multiclass":
+        stacked = np.column_stack(parts) if parts else np.zeros((len(rows), 0))
+        return stacked / np.maximum(stacked.sum(axis=1, keepdims=True), 1e-12)
+    return np.column_stack(parts) if task == "multilabel" else parts[0]
+
+
+def _baseline_output(facts: dict[str, Any], rows: pd.DataFrame, at: int, task: str) -> Any:
+    kind, by, otherwise = facts["kind"][at], list(facts["by"][at]), facts["otherwise"][at]
+    if kind == "constant":
+        return np.full(len(rows), otherwise, dtype=float)
+    if kind == "column":
+        values = rows[by[0]].to_numpy(dtype=float)
+        answers = np.where(np.isnan(values), otherwise, np.abs(values) if task == "anomaly" else values)
+        return np.clip(answers, 0.0, 1.0) if task in ("binary", "multilabel") else answers
+    known = {tuple(key): rate for key, rate in facts["rates"][at]}
+    keys = zip(*(map(group_key, rows[name]) for name in by), strict=True)
+    return np.array([known.get(key, otherwise) for key in keys], dtype=float)
+
+
+def group_key(value: Any) -> Any:
+    """Return a group's value as JSON knows it: 1.0 from 1, so that a key read back is the same key.
+
+    Text is hashed: a group may be a person, and what is kept with a version names nobody.
+    """
+    if isinstance(value, str):
+        return hashlib.sha256(json.dumps([value]).encode()).hexdigest()[:12]
+    if value is None:
+        return None
+    number = float(value)
+    return None if np.isnan(number) else number
 
 
 def _ask(method: Any, inputs: pd.DataFrame) -> Any:

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 PROJECT = "health_monitor_ml"
 NOTES = "training.json"
+"""Artefact of the training run: inputs, importance, usual ranges, and the baseline as training saw it."""
 LEAKAGE = "leakage.json"
 """Artefact of the training run: the table of what the leakage checks found; absent where they found nothing."""
-"""Artefact of the training run: inputs, importance, usual ranges, and the baseline as training saw it."""
+RIVALS = "rivals.json"
+"""Artefact of the training run: plain rule and kinds of rows that it was compared with; absent if it could not be."""
 SERVED = Path(__file__).parent / "served_model.py"
 
 
@@ -75,6 +77,8 @@ def log(
         mlflow.log_dict(_notes(trainer, data, fitted), NOTES)
         if fitted.findings:
             mlflow.log_table(pd.DataFrame([dataclasses.asdict(one) for one in fitted.findings]), LEAKAGE)
+        if fitted.rivals:
+            mlflow.log_table(pd.DataFrame([dataclasses.asdict(one) for one in fitted.rivals]), RIVALS)
         for plot, figure in plots.draw(trainer.task, fitted, data.classes):
             mlflow.log_figure(figure, f"plots/{plot}.png")
         for observe in runtime.observers:

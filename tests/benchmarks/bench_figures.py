@@ -62,7 +62,17 @@ def one(result: dict[str, Any]) -> str:
         return f"{result['status']}: {result['reason']}"
     figures = f"{result['metric']} {result['value']:.4g} against {result['baseline']:.4g}"
     interval = f"skill {result['skill']:+.3f} ({result['skill_low']:+.3f} … {result['skill_high']:+.3f})"
-    return "; ".join(part for part in (figures, interval, result["reason"]) if part)
+    return "; ".join(part for part in (figures, interval, rules([result]), result["reason"]) if part)
+
+
+def rules(results: list[dict[str, Any]]) -> str:
+    """Say which plain rule did best on the training rows of most seeds, and how the model did against each seed's."""
+    known = [r for r in results if r.get("rule_skill") is not None]
+    if not known:
+        return ""
+    usual = statistics.mode(r["rule"] for r in known)
+    each = ", ".join(f"{r['rule_skill']:+.2f}" for r in known)
+    return f"plain rule: {usual} ({statistics.fmean(r['rule_value'] for r in known):.4g}), skill against it {each}"
 
 
 def several(results: list[dict[str, Any]], *, anomaly: bool) -> str:
@@ -83,6 +93,7 @@ def several(results: list[dict[str, Any]], *, anomaly: bool) -> str:
         lift = statistics.fmean(r["precision_at_k"] for r in judged) / statistics.fmean(r["prevalence"] for r in judged)
         said += f"; precision@k {lift:.1f} x prevalence"
         good = skill >= ANOMALY_SKILL and lift >= TIMES_PREVALENCE
+    said += f"; {rules(judged)}" if rules(judged) else ""
     asked = f"skill {ANOMALY_SKILL} and {TIMES_PREVALENCE} x prevalence" if anomaly else "a lower bound above 0"
     unjudged = f"; not judged in {len(results) - len(judged)}" if len(judged) < len(results) else ""
     return f"{said}{unjudged}. {'Meets' if good else '**Does not meet**'} what is asked: {asked}"

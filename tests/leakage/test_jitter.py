@@ -66,6 +66,7 @@ def judged(data: TrainingData, answer: Any) -> Judged:
         baseline=np.zeros(len(truth)),
         day=data.part("test")["_day"],
         rows=data.split.test,
+        answered=np.ones(len(truth), dtype=bool),
     )
 
 
@@ -82,7 +83,8 @@ def test_what_looks_rows_up_is_refused(seed: int) -> None:
 
 
 def test_no_rows_and_one_value_lose_nothing() -> None:
-    empty = Judged(truth=np.zeros(0), answer=np.zeros(0), baseline=np.zeros(0), day=pd.Series(), rows=np.zeros(0, int))
+    none = np.zeros(0)
+    empty = Judged(truth=none, answer=none, baseline=none, day=pd.Series(), rows=none.astype(int), answered=none > 0)
     assert jitter.lost(empty, empty) == 0.0
     data = World(201, 7, binary=False).rows(np.zeros((ENTITIES, DAYS)))
     assert np.array_equal(jitter.nudged(data).frame["x"], data.frame["x"])

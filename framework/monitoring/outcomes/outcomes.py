@@ -121,8 +121,9 @@ def _truth(
     """Return primary key, labels and ``known_at`` of what is known at the end of the day."""
     import pandas as pd
 
-    from framework.training.anomaly import EVENT, AnomalyTrainer
+    from framework.training.anomaly import AnomalyTrainer
     from framework.training.assemble import known_labels
+    from framework.training.data import EVENT
 
     keys = list(grain.primary_key)
     if isinstance(trainer, AnomalyTrainer):
@@ -202,7 +203,7 @@ def _answers(
     trainer: ModelTrainer, rows: pd.DataFrame, classes: Sequence[str], baseline_values: np.ndarray
 ) -> list[tuple[str, Any, Any, Any]]:
     """Return (name, answer, what happened, the baseline's answer) for each label or class."""
-    from framework.training.anomaly import EVENT
+    from framework.training.data import EVENT
 
     spec, task = trainer.spec, trainer.task
     if task is Task.ANOMALY:

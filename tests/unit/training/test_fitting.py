@@ -52,35 +52,35 @@ def test_calibration_leaves_the_fitted_estimator_as_it_is():
     proud = DecisionTreeClassifier(random_state=1).fit(*sample(600, 1))
     inputs, truth = sample(400, 2)
     before = proud.predict_proba(inputs)
-    assert calibrate(proud, inputs, truth, on_days(400)) is not None
+    assert calibrate(proud, inputs, truth, on_days(400))[0] is not proud
     assert (proud.predict_proba(inputs) == before).all()
 
 
 def test_scores_that_mean_what_they_say_are_left_alone():
     honest = LogisticRegression().fit(*sample(20_000, 1))
     inputs, truth = sample(400, 4)
-    assert calibrate(honest, inputs, truth, on_days(400)) is None
+    assert calibrate(honest, inputs, truth, on_days(400))[0] is honest
 
 
 def test_features_may_be_missing():
     inputs, truth = sample(600, 1)
     proud = DecisionTreeClassifier(random_state=1).fit(inputs.mask(inputs > 1), truth)
     late, labels = sample(400, 2)
-    better = calibrate(proud, late.mask(late > 1), labels, on_days(400))
+    better = calibrate(proud, late.mask(late > 1), labels, on_days(400))[0]
     assert np.isfinite(better.predict_proba(late.mask(late > 1))).all()
 
 
 def test_too_little_to_tell_is_not_calibrated():
     proud = DecisionTreeClassifier(random_state=1).fit(*sample(600, 1))
     inputs, truth = sample(400, 2)
-    assert calibrate(proud, inputs, truth, on_days(400, 1)) is None
-    assert calibrate(proud, inputs, np.zeros(400, int), on_days(400)) is None
+    assert calibrate(proud, inputs, truth, on_days(400, 1))[0] is proud
+    assert calibrate(proud, inputs, np.zeros(400, int), on_days(400))[0] is proud
     # Positives on the later days only: nothing to fit the calibrator on.
     late = (np.arange(400) >= 200).astype(int)
-    assert calibrate(proud, inputs, late, on_days(400)) is None
+    assert calibrate(proud, inputs, late, on_days(400))[0] is proud
     # Fewer positives on the earlier days than scikit-learn has folds.
     few = np.where(np.arange(400) < 200, np.arange(400) < 4, late).astype(int)
-    assert calibrate(proud, inputs, few, on_days(400)) is None
+    assert calibrate(proud, inputs, few, on_days(400))[0] is proud
 
 
 def test_counts_are_forecast_in_whole_numbers_and_still_differ():

@@ -32,7 +32,16 @@ def judged(task, rows=ROWS):
         Task.MULTILABEL: (rng.integers(0, 2, (rows, 4)), rng.uniform(size=(rows, 4))),
     }[task]
     day = pd.Series(np.arange(rows))
-    return Judged(truth=truth, answer=answer, baseline=answer * 0.5, day=day, rows=np.arange(rows), threshold=0.7)
+    known = np.ones(rows, dtype=bool)
+    return Judged(
+        truth=truth,
+        answer=answer,
+        baseline=answer * 0.5,
+        day=day,
+        rows=np.arange(rows),
+        answered=known,
+        threshold=0.7,
+    )
 
 
 def fitted(found, weights=WEIGHTS):

@@ -81,7 +81,7 @@ def panel(seed, *, binary=False, signal=0.0, entities=12, length=90, delay=1):
         dropped={},
         labels=None,
         without_features=0,
-        entity=frame["k"].to_numpy(),
+        entity=frame["k"].astype(int).to_numpy(),
         seed=seed,
     )
 
