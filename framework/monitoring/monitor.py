@@ -10,6 +10,7 @@ from framework.monitoring.alerts.deliveries import send_alerts
 from framework.monitoring.alerts.model_alerts import raise_model_alerts
 from framework.monitoring.drift.drift import measure_drift
 from framework.monitoring.outcomes import outcomes, performance, retraining
+from framework.registry.aliases import stand_down
 from framework.tables.declared import DRIFT
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def monitor_model(runtime: Runtime, model: str, as_of: date) -> UnitResult:
     asked = retraining.request(runtime, model, served, as_of, drift=moved, performance=measured)
     raised = raise_alerts(runtime, model, as_of)
     own = next((row for row in measured if row["model_version"] == served.version), {})
+    worse = performance.worse_than_baseline(own)
+    stood_down = stand_down(runtime, model, served.version, worse, as_of) if worse else ""
     return UnitResult(
         stage="monitor",
         name=model,
         status=Status.DONE,
         rows=written,
-        reason=_remark(own, moved, asked, raised),
+        reason="; ".join(filter(None, [stood_down, _remark(own, moved, asked, raised)])),
         version=served.version,
         skill=own.get("skill"),
         skill_low=own.get("skill_low"),

@@ -12,6 +12,7 @@ from framework.tables.declared import DECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from mlflow.entities.model_registry import ModelVersion
 
@@ -74,6 +75,46 @@ def rollback(runtime: Services, model: str, version: int | None) -> tuple[int, D
     registry.tag(model, left, {WITHDRAWN: f"in favour of version {found.version}, {runtime.clock.now().date()}"})
     _apply(runtime, model, found, decision)
     return int(found.version), decision
+
+
+def stand_down(runtime: Services, model: str, champion: int, why: str, on: date) -> str:
+    """Take a champion back that does worse than the rule it was to beat, unless a person put it in its place.
+
+    The version that was champion before serves again. Where there is none, the model has no champion until a training
+    brings one: the version goes on as challenger.
+
+    Args:
+        runtime: The runtime.
+        model: The model.
+        champion: The version that serves.
+        why: Its figures, as a sentence.
+        on: The day on which they were known.
+
+    Returns:
+        What was done, as a sentence; empty if nothing was.
+    """
+    registry = runtime.registry
+    held = registry.by_alias(model, CHAMPION)
+    if held is None or int(held.version) != champion or held.tags.get("decided_by") == "person":
+        return ""
+    if held.tags.get("provisional") == "true":  # it serves for want of a better one, and is marked as such
+        return ""
+    tags = tags_of(held)
+    registry.tag(model, champion, {WITHDRAWN: f"{why}, {on}"})
+    try:
+        found = registry.wanted(model, _before(runtime, model, champion))
+        _refuse(runtime, model, found)
+    except RegistryError:
+        decision = Decision(CHALLENGER, "refused", f"no champion: {why}, and no earlier version can serve")
+        write_down(runtime, registry, model, champion, decision, champion=held, tags=tags, by="monitor", on=on)
+        registry.give(model, CHALLENGER, champion)
+        return f"version {champion} is champion no more: {why}"
+    decision = Decision(CHAMPION, "rolled_back", f"version {champion} stood down: {why}")
+    write_down(
+        runtime, registry, model, int(found.version), decision, champion=held, tags=tags_of(found), by="monitor", on=on
+    )
+    registry.give(model, CHAMPION, int(found.version))
+    return f"version {found.version} serves again: version {champion} stood down, {why}"
 
 
 def _apply(runtime: Services, model: str, found: ModelVersion, decision: Decision) -> None:

@@ -29,7 +29,7 @@ MIN_ORIGINS = 3
 MIN_COMPARED_DAYS = 5
 """Days on which champion and challenger must both be judged; fewer let chance decide."""
 WITHDRAWN = "withdrawn"
-"""Tag of a version that a person took back: no gate promotes it again."""
+"""Tag of a version that a person, or the monitor, took back: no gate promotes it again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def objection(tags: Mapping[str, str]) -> str:
     few = f"{origins} rolling origins could be judged, {MIN_ORIGINS} are needed"
     weak = f"the lower 90 % bound of its skill over {origins} rolling origins is {low or 0:+.3f}, not above {above:g}"
     against = {
-        f"a person took it back: {tags.get(WITHDRAWN)}": WITHDRAWN in tags,
+        f"it was taken back: {tags.get(WITHDRAWN)}": WITHDRAWN in tags,
         dummy: tags.get("fallback") == "true",
         unjudged: tags.get("judged") != "true",
         "it does not beat its baseline on the days held back": tags.get("beats_baseline") != "true",

@@ -151,7 +151,7 @@ DECISIONS = MonitorTable(
     columns=(
         *_MODEL,
         ("as_of_date", "date", "day that the decision knew"),
-        ("decided_by", "string", "gate or person"),
+        ("decided_by", "string", "gate, monitor or person"),
         ("decision", "string", "promoted, refused, provisional or rolled_back"),
         ("reason", "string", "why, in a sentence"),
         ("metric", "string", "primary metric"),

@@ -20,7 +20,7 @@ from framework.core.versions import CHALLENGER, CHAMPION
 from framework.declare.model import Feature
 from framework.features.builder import arrow_schema
 from framework.ops.cli import app
-from framework.registry.aliases import promote_version, rollback
+from framework.registry.aliases import promote_version, rollback, stand_down
 from framework.registry.models import tags_of
 from framework.run.pipeline import Pipeline
 from framework.tables.declared import BACKTESTS, DECISIONS, SERVING
@@ -262,7 +262,34 @@ def test_a_rollback_goes_to_the_version_before_and_the_gate_leaves_it_there(race
     client.delete_registered_model_alias(full, CHAMPION)  # even where nobody serves
     train(raced, SmoothLate, 3)
     assert (alias(raced, CHAMPION), alias(raced, CHALLENGER)) == (None, BETTER)
-    assert "a person took it back" in decisions(raced, model_version=BETTER, decision="refused")[0]["reason"]
+    assert "it was taken back" in decisions(raced, model_version=BETTER, decision="refused")[0]["reason"]
+
+
+WORSE = "its skill against its baseline was -0.300 from a day to another, at most -0.100"
+
+
+def test_a_champion_worse_than_its_baseline_gives_way_to_the_version_before(raced):
+    runtime = open_home(raced)
+    said = stand_down(runtime, MODEL, BETTER, WORSE, AS_OF)
+    again = stand_down(runtime, MODEL, BETTER, WORSE, AS_OF)
+    assert said == f"version {OLD} serves again: version {BETTER} stood down, {WORSE}"
+    assert again == ""
+    assert alias(raced, CHAMPION) == OLD
+    assert WORSE in tags(raced, BETTER)["withdrawn"]
+    assert decisions(raced, decided_by="monitor")[0]["decision"] == "rolled_back"
+
+
+def test_without_a_version_before_it_is_champion_no_more(home):
+    said = stand_down(open_home(home), MODEL, OLD, WORSE, AS_OF)
+    assert said == f"version {OLD} is champion no more: {WORSE}"
+    assert (alias(home, CHAMPION), alias(home, CHALLENGER)) == (None, OLD)
+
+
+def test_a_person_s_champion_does_not_stand_down(raced):
+    runtime = open_home(raced)
+    promote_version(runtime, MODEL, BETTER)
+    assert stand_down(runtime, MODEL, BETTER, WORSE, AS_OF) == ""
+    assert alias(raced, CHAMPION) == BETTER
 
 
 def test_an_unchanged_training_does_not_overrule_a_person(raced):

@@ -82,6 +82,20 @@ def below_promise(row: Mapping[str, Any]) -> str:
     )
 
 
+def worse_than_baseline(row: Mapping[str, Any]) -> str:
+    """Say how far a version does worse than the rule it was to beat; nothing where it does not, surely.
+
+    Args:
+        row: A row of ``model_performance``, or an empty one.
+    """
+    high = row.get("skill_high")
+    if high is None or row["window_days"] < MIN_DAYS or not high < 0:
+        return ""
+    return (
+        f"skill {row['skill']:+.3f} against its baseline from {row['first_day']} to {row['last_day']}, surely below 0"
+    )
+
+
 def _known(runtime: Runtime, model: str, as_of: date) -> pd.DataFrame:
     """Return the outcomes of the newest window that were known at the end of a day."""
     horizon = runtime.plugins.trainers[model].item.spec.horizon

@@ -38,7 +38,7 @@ def gate(**found):
         (gate(skill_low=0.02), r"over 3 rolling origins is \+0.020, not above 0.02"),
         (gate(skill_low=float("nan")), "not above"),
         (gate(skill_low=-0.1), r"-0.100, not above"),
-        ({"withdrawn": "in favour of version 2"}, "a person took it back"),
+        ({"withdrawn": "in favour of version 2"}, "it was taken back"),
     ],
 )
 def test_each_objection_is_named(change, reason):
