@@ -205,6 +205,19 @@ def backtest(
 
 
 @app.command()
+def leaks(
+    model: Annotated[str, typer.Argument(help="Model.")],
+    gold: Gold = None, home: Home = None, as_of: AsOf = None, strict: Strict = False, config: Config = None,
+    scale: Scale = None,
+) -> None:  # fmt: skip
+    """Run every leakage check of a model and print what each found; features must be there."""
+    from framework.run.leaks import run_leaks
+
+    given = {"gold": gold, "home": home, "as_of": as_of, "strict": strict, "config": config, "scale": scale}
+    end_with(lambda: run_leaks(_parsed(given), model))
+
+
+@app.command()
 def show(
     table: Annotated[str, typer.Argument(help="Table.", show_default="the tables that there are")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Condition, column=value; all must hold.")] = None,

@@ -66,14 +66,14 @@ def objection(tags: Mapping[str, str]) -> str:
         "it does not beat its baseline on the days held back": tags.get("beats_baseline") != "true",
         few: origins < MIN_ORIGINS or low is None,
         weak: low is not None and not low > above,
-        **{_beaten(rival): not rival["skill"] > 0 for rival in json.loads(tags.get("rivals", "[]"))},
+        **{_beaten(rival): rival["skill"] < 0 for rival in json.loads(tags.get("rivals", "[]"))},
     }
     return next((reason for reason, holds in against.items() if holds), "")
 
 
 def _beaten(rival: Mapping[str, Any]) -> str:
     against = f"{rival['metric']} {rival['value']:.4g} against {rival['rival']:.4g}"
-    return f"it does not beat {rival['name']}: {against} on {rival['rows']} held-back rows"
+    return f"it is worse than {rival['name']}: {against} on {rival['rows']} held-back rows"
 
 
 def plain_rule(rivals: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from framework.training.assemble import rows_of
 from framework.training.base import ModelTrainer
 from framework.training.baseline import fit_baseline
 from framework.training.data import EVENT, Fitted, Judged
+from framework.training.evaluate import primary_metric
 from framework.training.fitting import reason_outputs, training_ranges
+from framework.training.rivals import input_rule
 
 if TYPE_CHECKING:
     from datetime import date
@@ -33,6 +35,11 @@ BEYOND = 3.0
 """How far the served score reaches past the training rows, in distances of their highest from their middle."""
 WORTH_AN_ALERT = 0.2
 """Skill below which a detector only adds to the noise: what its spec may declare as ``promote_above``."""
+MIN_EVENTS = 20
+"""Known events among the training rows without which they do not choose how scores are mixed."""
+MIXTURES = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Weights of the estimator's score that are tried, the estimator alone first: of equal ones it wins."""
+UNJUDGED = "no event is known on the held-back days: not judged"
 WORKSPACE = "workspace_id"
 
 _EVENTS: Memo[dict[str, pd.DataFrame | None]] = Memo(dict)
@@ -76,16 +83,21 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
         """Fit, map scores to 0-1, and set the threshold that meets the alert budget."""
         import numpy as np
 
+        from framework.training.served_model import strangeness
+
         estimator = self.estimator().fit(data.features("train"))
-        steps = _steps(_raw(estimator, data.features("train")))
+        mixture, seen = _mixture(data, _raw(estimator, data.features("train")))
+        steps = _steps(seen)
         part = data.part("test") if len(data.split.test) else data.part("train")
-        raw = _raw(estimator, part[list(data.inputs)])
+        rows = part[list(data.inputs)]
+        raw = strangeness(_raw(estimator, rows), rows, mixture)
         threshold, expected = self._threshold(raw, part)
         training_range = training_ranges(data, dict.fromkeys(data.inputs, 1.0))
         served = {
             "task": str(self.task),
             "inputs": list(data.inputs),
             "usual": training_range,
+            "mixture": mixture,
             "score_steps": steps,
             "raw_threshold": threshold,
         }
@@ -100,17 +112,20 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             ),
             evaluation=evaluation,
             judged=judged,
-            remarks=() if evaluation else ("no event is known on the held-back days: not judged",),
-            extras=expected,
+            remarks=(*_remarks(mixture), *(() if evaluation else (UNJUDGED,))),
+            extras=expected | ({"weight_of_model": mixture["weight"]} if mixture else {}),
         )
 
     def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit, and judge the scores as they would be served; ``None`` where nothing is known of the rows."""
         import numpy as np
 
+        from framework.training.served_model import strangeness
+
         estimator = self.estimator().fit(data.features("train"))
-        steps = _steps(_raw(estimator, data.features("train")))
-        raw = _raw(estimator, data.features("test"))
+        mixture, seen = _mixture(data, _raw(estimator, data.features("train")))
+        steps, rows = _steps(seen), data.features("test")
+        raw = strangeness(_raw(estimator, rows), rows, mixture)
         return self._judge(data, np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps))))
 
     def _threshold(self, raw: np.ndarray, part: Any) -> tuple[float, dict[str, float]]:
@@ -221,6 +236,40 @@ def _raw(estimator: Any, rows: pd.DataFrame) -> np.ndarray:
 
     with joblib.parallel_config("sequential"):  # digit by digit as the served model will answer
         return -np.asarray(estimator.score_samples(rows), dtype=float)
+
+
+def _mixture(data: TrainingData, raw: np.ndarray) -> tuple[dict[str, Any] | None, np.ndarray]:
+    """Return how the forest's score and the best plain rule's are mixed, and the training rows' raw scores with it.
+
+    A forest isolates what is rare in any input alike; what is dangerous shows in some. The events of the training rows,
+    which the forest does not see, say how much of either ranks them best. Without enough of them it scores alone.
+
+    Args:
+        data: The rows and their split.
+        raw: The estimator's scores of the training rows.
+    """
+    import numpy as np
+
+    from framework.training.served_model import distance, strangeness
+
+    happened = data.part("train")[EVENT].to_numpy(dtype=float) if EVENT in data.frame else np.full(len(raw), np.nan)
+    known = ~np.isnan(happened)
+    rule = input_rule(data)
+    if rule is None or not MIN_EVENTS <= happened[known].sum() < known.sum():
+        return None, raw
+    rows = data.features("train")
+    facts = {"steps": _steps(raw), "rule": rule, "rule_steps": _steps(distance(rows, rule))}
+    tried = {weight: strangeness(raw, rows, facts | {"weight": weight}) for weight in MIXTURES}
+    ranked = {w: primary_metric(Task.ANOMALY, happened[known], scores[known]) for w, scores in tried.items()}
+    best = max(ranked, key=ranked.__getitem__)
+    return facts | {"weight": best}, tried[best]
+
+
+def _remarks(mixture: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return that the forest adds nothing to the plain rule, where that is so."""
+    if mixture is None or mixture["weight"] > 0:
+        return ()
+    return (f"it answers as a plain rule does, {mixture['rule']['name']}: it ranks the known events best",)
 
 
 def _steps(seen: np.ndarray) -> list[float]:

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from framework.base.logging import get_logger
 from framework.core.results import Skip, Status, UnitResult
 from framework.declare.subclass_checks import check_subclass
 from framework.registry import gate
@@ -16,7 +15,8 @@ from framework.training import assemble, rolling
 from framework.training.baseline import silent_share
 from framework.training.fingerprint import fingerprint
 from framework.training.fitting import few_threads
-from framework.training.leakage import asymmetry, audits, jitter, probe, sources
+from framework.training.leakage import jitter
+from framework.training.leakage.checks import checks, run_checks
 from framework.training.record import record
 from framework.training.rivals import rivals
 from framework.training.split import Split, cut_at, held_back_windows, split_by_time
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from framework.gold.runtime import Runtime
     from framework.gold.view import GoldView
     from framework.training.data import Fitted, Judged, TrainingData
-    from framework.training.leakage.finding import Finding
 
 SKETCH = "set `spec = ModelSpec(...)` and write `def labels(self, gold, as_of)` and `def estimator(self)`"
 MIN_WINDOWS = 4
@@ -113,11 +112,11 @@ class ModelTrainer(ABC):
         data = self.prepare(runtime, as_of)
         if isinstance(data, Skip):
             return self._skipped(data)
-        findings = self._probe(data, runtime, as_of)
+        findings = run_checks(checks(self, data, runtime, as_of), spec.name)
         with few_threads(len(data.split.train)):
             fitted = self._with_history(self.fit(data, runtime), data, data.split)
             fitted = self._with_answering_baseline(fitted, data)
-            jitter.check(fitted.extras.get(jitter.FIGURE, 0.0), spec.name)
+            findings += jitter.check(fitted.extras.get(jitter.FIGURE, 0.0), spec.name)
             rolling_result = rolling.rolling_evaluation(self, data, fitted, runtime)
             whole, final = (
                 self._refit(data, fitted, rolling_result, runtime) if runtime.settings.refit else (data, fitted)
@@ -184,33 +183,6 @@ class ModelTrainer(ABC):
             return Skip(f"no label: {missing}")
         built = assemble.is_built(grain.name, runtime)
         return None if built else Skip(f"feature table {grain.name} has not been built")
-
-    def _probe(self, data: TrainingData, runtime: Runtime, as_of: date) -> list[Finding]:
-        """Run the leakage checks, the surest first; what one refuses, the others need not see."""
-        began = time.perf_counter()
-        audits.audit_tables(self.spec, runtime, data.split.train_end)
-        found = sources.late_sources(self.spec, runtime)
-        tables = time.perf_counter()
-        if not isinstance(self, SupervisedTrainer):
-            return found
-        settled = data.frame["label_known_at"].notna().to_numpy()
-        for label in self.spec.labels:
-            probe.check_features(
-                data.frame[settled],
-                features=data.numeric,
-                label=label,
-                task=self.task,
-                entity=data.entity[settled],
-                model=self.spec.name,
-                persists=lambda name, exactly: asymmetry.persists(data, name, exactly=exactly),
-            )
-        found += asymmetry.asymmetries(data)
-        columns = time.perf_counter()
-        found += audits.audit_labels(self, runtime, as_of, data)
-        seconds = {"tables": tables - began, "columns": columns - tables, "labels": time.perf_counter() - columns}
-        rounded = {name: round(value, 2) for name, value in seconds.items()}
-        get_logger().info("leakage_checked", model=self.spec.name, seconds=rounded, findings=len(found))
-        return found
 
     def _with_history(self, fitted: Fitted, data: TrainingData, split: Split) -> Fitted:
         """Remark where the held-back side holds too few independent label windows to judge by."""

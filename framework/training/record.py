@@ -13,12 +13,14 @@ from framework.registry import gate
 from framework.registry.models import TAG_LENGTH
 from framework.training.contract import TAG as CONTRACT
 from framework.training.contract import contract_of
+from framework.training.leakage.finding import Verdict
 from framework.training.rolling import rows_of
 
 if TYPE_CHECKING:
     from datetime import date
 
     from framework.gold.runtime import Runtime
+    from framework.training.leakage.finding import Finding
     from framework.training.rolling import RollingEvaluation
     from framework.training.steps import Steps
     from framework.training.trained import Trained
@@ -104,11 +106,17 @@ def _version_tags(trainer: Steps, runtime: Runtime, as_of: date, trained: Traine
         "beats_baseline": flag(beats),
         "provisional": flag(fitted.fallback or unjudged_anomaly),
         "gate": json.dumps(_gate_figures(rolling_result)),
+        "leakage": json.dumps({one.check: one.verdict for one in sorted(fitted.findings, key=_mildest_first)}),
         "rivals": json.dumps([dataclasses.asdict(one) for one in fitted.rivals]),
         "outputs": json.dumps([list(o) for o in fitted.outputs]),
         "classes": json.dumps(fitted.served.get("classes", [])),
         CONTRACT: contract_of(trainer.spec, trainer.task, fitted).tag(),
     }
+
+
+def _mildest_first(found: Finding) -> int:
+    """Sort so that of a check's rows the gravest is the last: it stands for the check."""
+    return [Verdict.PASS, Verdict.ASK, Verdict.REFUSE].index(found.verdict)
 
 
 def _gate_figures(rolling_result: RollingEvaluation) -> dict[str, Any]:

@@ -30,6 +30,7 @@ MIN_ROWS, MIN_DAYS = 100, 5
 """Rows and days below which a part of the rows is not judged apart."""
 MIN_EVENTS = 10
 """Rows of each class that such a part must hold besides."""
+ALL_INPUTS = "the largest distance of all inputs from their usual"
 WITH, WITHOUT = "its baseline, where that knows", "its baseline, where that is silent"
 
 
@@ -130,7 +131,10 @@ def best_rule(data: TrainingData, task: Task) -> tuple[str, np.ndarray] | None:
 
     fitted = data.split.train
     if task is Task.ANOMALY:
-        return _best_of_inputs(data)
+        from framework.training.served_model import distance
+
+        rule = input_rule(data)
+        return None if rule is None else (rule["name"], distance(data.frame, rule))
     days = data.frame["_day"].to_numpy()[fitted]
     middle = np.unique(days)[len(np.unique(days)) // 2]
     early, late = fitted[days < middle], fitted[days >= middle]
@@ -242,25 +246,41 @@ def _as_of(rows: pd.DataFrame, told: pd.DataFrame, names: list[str], by: str) ->
     return ordered
 
 
-def _best_of_inputs(data: TrainingData) -> tuple[str, np.ndarray] | None:
-    """Return the single input, or the largest of all, whose distance from its usual ranks known events best."""
+def input_rule(data: TrainingData) -> dict[str, Any] | None:
+    """Return the single input, or all of them, whose distance from its usual ranks the known events best.
+
+    Args:
+        data: The rows of a detector and their split.
+
+    Returns:
+        ``name``, ``columns``, and their ``middle`` and ``spread`` on the training rows; ``None`` without any number.
+    """
     import numpy as np
+
+    from framework.training.served_model import distance
 
     names = list(data.numeric)
     if not names:
         return None
-    seen = data.frame[names].iloc[data.split.train].to_numpy(dtype=float)
+    fitted = data.part("train")
+    seen = fitted[names].to_numpy(dtype=float)
     low, middle, high = (_quantile(seen, q) for q in (0.05, 0.5, 0.95))
-    spread = np.maximum(high - low, 1e-9)
-    away = np.nan_to_num(np.abs(data.frame[names].to_numpy(dtype=float) - middle) / spread, nan=0.0)
-    ranked: dict[str, Any] = {"the largest distance of all inputs from their usual": away.max(axis=1)}
-    ranked |= {f"the distance of {name} from its usual": away[:, at] for at, name in enumerate(names)}
-    truth = data.frame[EVENT].to_numpy(dtype=float) if EVENT in data.frame else np.full(len(away), np.nan)
-    fitted = data.split.train[~np.isnan(truth[data.split.train])]
-    scores = {n: primary_metric(Task.ANOMALY, truth[fitted], one[fitted]) for n, one in ranked.items()}
-    known = {n: score for n, score in scores.items() if np.isfinite(score)}
-    best = max(known, key=known.__getitem__) if known else next(iter(ranked))
-    return best, ranked[best]
+    facts = {n: (float(m), float(max(h - lo, 1e-9))) for n, lo, m, h in zip(names, low, middle, high, strict=True)}
+    tried = {ALL_INPUTS: names} | {f"the distance of {name} from its usual": [name] for name in names}
+    rules: dict[str, dict[str, Any]] = {
+        name: {
+            "name": name,
+            "columns": columns,
+            "middle": [facts[c][0] for c in columns],
+            "spread": [facts[c][1] for c in columns],
+        }
+        for name, columns in tried.items()
+    }
+    truth = data.frame[EVENT].to_numpy(dtype=float) if EVENT in data.frame else np.full(len(data.frame), np.nan)
+    happened = truth[data.split.train]
+    known = ~np.isnan(happened)
+    scores = {n: primary_metric(Task.ANOMALY, happened[known], distance(fitted, r)[known]) for n, r in rules.items()}
+    return rules[max(scores, key=scores.__getitem__)] if np.isfinite(list(scores.values())).all() else rules[ALL_INPUTS]
 
 
 def _quantile(values: np.ndarray, q: float) -> np.ndarray:

@@ -20,6 +20,7 @@ import pandas as pd
 
 TOP = 3
 MIDDLE = 50
+LEAST_SHARE = 1e-5
 LEAST_CHANCE = 0.005
 """A share of few days says never, or always, sooner than it knows."""
 
@@ -118,6 +119,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
     def _anomaly(self, inputs: pd.DataFrame) -> dict[str, Any]:
         raw = -_ask(self.estimators["estimator"].score_samples, inputs)
+        raw = strangeness(raw, inputs, self.served.get("mixture"))
         steps = np.asarray(self.served["score_steps"], dtype=float)
         score = np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps)))
         flagged = (raw > self.served["raw_threshold"]).astype(float)
@@ -145,6 +147,39 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             reasons[f"reason_{rank + 1}_low"] = low[order[:, rank]]
             reasons[f"reason_{rank + 1}_high"] = high[order[:, rank]]
         return reasons
+
+
+def strangeness(raw: Any, rows: pd.DataFrame, mixture: dict[str, Any] | None) -> Any:
+    """Return a detector's raw scores, mixed with the plain rule that known events speak for; training asks too.
+
+    Args:
+        raw: The estimator's, higher is stranger.
+        rows: Rows with the inputs.
+        mixture: ``weight`` of the estimator, ``steps`` of its raw scores, ``rule`` (of :func:`distance`) and
+            ``rule_steps``; ``None`` for an estimator that scores alone.
+    """
+    if mixture is None:
+        return raw
+    weight = mixture["weight"]
+    by_rule = surprise(distance(rows, mixture["rule"]), mixture["rule_steps"])
+    return weight * surprise(raw, mixture["steps"]) + (1.0 - weight) * by_rule
+
+
+def distance(rows: pd.DataFrame, rule: dict[str, Any]) -> Any:
+    """Return how far the furthest of some inputs lies from its middle, in spreads; a missing one does not count.
+
+    Args:
+        rows: Rows with the inputs.
+        rule: ``columns``, and their ``middle`` and ``spread`` on the training rows.
+    """
+    away = np.abs(rows[rule["columns"]].to_numpy(dtype=float) - np.asarray(rule["middle"])) / np.asarray(rule["spread"])
+    return np.nan_to_num(away, nan=0.0).max(axis=1) if len(rows) else np.zeros(0)
+
+
+def surprise(values: Any, steps: list[float]) -> Any:
+    """Return the negative log of the share of training rows that lie higher: what makes two scores comparable."""
+    higher = 1.0 - np.interp(values, steps, np.linspace(0.0, 1.0, len(steps)))
+    return -np.log(np.maximum(higher, LEAST_SHARE))
 
 
 def usual_log(rows: pd.DataFrame, column: str, middle: float) -> Any:

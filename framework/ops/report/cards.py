@@ -14,7 +14,7 @@ from framework.ops.report.trends import no_outcome
 from framework.training.learners import algorithm_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from framework.ops.report.reading import Reader, Rows
 
@@ -53,6 +53,7 @@ def _card(reader: Reader, model: str, known: History) -> Card:
             ("What to do", spec.action),
             ("Unit and horizon", f"{spec.unit}, {readable.quantity(spec.horizon.total_seconds(), 'seconds')} ahead"),
             ("Type and algorithm", f"{reader.task(model)}, {algorithm_of(offer.item().estimator())}"),
+            *_leakage(known.leakage),
             *_by_verdict(newest),
         ),
         metric=_metric(reader, model, newest),
@@ -69,6 +70,14 @@ def _card(reader: Reader, model: str, known: History) -> Card:
         versions_says=known.versions_says,
         requests=tuple(_request(row) for row in of(reader.requests, model)),
     )
+
+
+def _leakage(verdicts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if not verdicts:
+        return ()
+    asked = [check for check, verdict in verdicts.items() if verdict != "pass"]
+    passed = f"{len(verdicts) - len(asked)} of {len(verdicts)} passed"
+    return (("Leakage checks", f"{passed}; unanswered: {', '.join(asked)}" if asked else passed),)
 
 
 def _newest(rows: Rows, version: int | None) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ class History:
         versions_says: Why there are none.
         importance: Importance by feature.
         importance_says: Why there is none.
+        leakage: Verdict by leakage check of the version that answers.
     """
 
     answers: int | None
@@ -46,6 +47,7 @@ class History:
     versions_says: str
     importance: Mapping[str, float]
     importance_says: str
+    leakage: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def history(reader: Reader, model: str, scrub: Callable[[str], str]) -> History:
@@ -80,6 +82,7 @@ def history(reader: Reader, model: str, scrub: Callable[[str], str]) -> History:
         versions_says="",
         importance=importance,
         importance_says=why,
+        leakage=json.loads(tags_of(answers or versions[-1]).get("leakage", "{}")),
     )
 
 

@@ -88,10 +88,15 @@ def _audit_rows(
     return check_unknown(early, rows[columns], before, keys=grain.primary_key, model=spec.name, honest=spec.honest)
 
 
-def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> None:
-    """Audit each looked-up table once per run: its rows of a past day must not need later gold."""
+def audit_tables(spec: ModelSpec, runtime: Runtime, day: date) -> list[Finding]:
+    """Audit each looked-up table once per run: its rows of a past day must not need later gold.
+
+    Raises:
+        LeakageError: If one does.
+    """
     audited = AUDITED.of(runtime.later or runtime)  # the days of a replay share one
     for lookup in spec.lookups:
         if lookup.table not in audited and is_built(lookup.table, runtime):
             runtime.plugins.builders[lookup.table].item().audit(runtime, day)
             audited[lookup.table] = day
+    return []

@@ -9,6 +9,8 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """What follows from a finding."""
 
+    REFUSE = "refuse"
+    """The training stops."""
     ASK = "ask"
     """The version is registered, and never promoted until the declaration says why the column is honest."""
     PASS = "pass"  # noqa: S105 - a word, and no password
@@ -16,16 +18,18 @@ class Verdict(StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One column that a check speaks of.
+    """One row of a check's result.
 
     Args:
         check: Name of the check.
-        column: The feature.
+        column: The feature, or what else it speaks of; empty where it found nothing.
         evidence: One sentence with the figures.
-        verdict: What follows; ``pass`` where the declaration answers for the column.
+        verdict: What follows; ``pass`` where the declaration answers for the column, or nothing was found.
+        seconds: How long the check took, for all that it found.
     """
 
     check: str
     column: str
     evidence: str
     verdict: Verdict
+    seconds: float = 0.0

@@ -6,12 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from framework.base.errors import LeakageError
+from framework.training.leakage.finding import Finding, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
 
     from framework.training.data import Judged, TrainingData
 
+CHECK = "jitter"
 NUDGE = 0.001
 """Largest nudge, as a share of a column's interquartile range."""
 LOST = 1 / 3
@@ -75,12 +77,15 @@ def lost(judged: Judged, again: Judged) -> float:
     return (after - before) / middle if middle > 0 else 0.0
 
 
-def check(figure: float, model: str) -> None:
+def check(figure: float, model: str) -> list[Finding]:
     """Refuse a model whose knowledge a nudge wiped out.
 
     Args:
         figure: What :func:`lost` measured.
         model: For the message.
+
+    Returns:
+        One row that passes.
 
     Raises:
         LeakageError: If the error grew by more than a third of that of the middle answer.
@@ -91,3 +96,4 @@ def check(figure: float, model: str) -> None:
             where=f"estimator of {model}",
             fix="it looks rows up that it has seen; let `estimator` return one that learns from values",
         )
+    return [Finding(check=CHECK, column="", evidence=f"a nudge costs {figure:.1%}", verdict=Verdict.PASS)]
