@@ -186,6 +186,7 @@ def example_data(trainer: type[ModelTrainer], plugins: Registry, kind: Kind) -> 
         The rows, split by time; anomaly models get no test rows, since nothing could judge them.
     """
     import numpy as np
+    import pandas as pd
 
     from framework.training.data import TrainingData
 
@@ -194,6 +195,7 @@ def example_data(trainer: type[ModelTrainer], plugins: Registry, kind: Kind) -> 
     declared = _declared(trainer, plugins)
     frame = _features(grain.primary_key, declared, kind)
     frame["_day"] = frame[grain.time]
+    frame["label_known_at"] = (frame[grain.time] + pd.Timedelta(days=1) + spec.horizon).dt.tz_localize("UTC")
     signal = frame[[n for n, f in declared.items() if f.type == "double"]].fillna(0).sum(axis=1)
     classes = spec.classes or (OPEN_CLASSES if trainer.task is Task.MULTICLASS else ())
     for at, label in enumerate(spec.labels):

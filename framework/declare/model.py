@@ -125,7 +125,10 @@ class ModelSpec:
         required: Features without which the model is skipped.
         calibrate: Days kept for calibration and thresholds.
         test: Days held back for the test.
-        alert_budget: Expected alerts per workspace and day (anomaly models).
+        alert_budget: Most anomalies to expect per workspace and day (anomaly models): a ceiling, and no quota.
+        alert_precision: Share of a detector's, or a two-class model's, alerts that should be real. An alert is raised
+            from the score on at which past rows reached it surely (lower 90 % bound); where no score did, the model
+            answers and raises none. 0 raises one for each answer.
         quantiles: Extra quantiles that a regression predicts.
         classes: Class names of a multi-class model, in the order of their codes. Without them the label is
             text, its classes are those of the training rows, and any other counts as an error.
@@ -159,6 +162,7 @@ class ModelSpec:
     calibrate: timedelta = timedelta(days=21)
     test: timedelta = timedelta(days=21)
     alert_budget: float = 5.0
+    alert_precision: float = 0.5
     quantiles: tuple[float, ...] = (0.1, 0.9)
     classes: tuple[str, ...] = ()
     confidence: float = 0.0

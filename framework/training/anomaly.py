@@ -10,6 +10,7 @@ from framework.base.clock import midnight
 from framework.core.services import Memo
 from framework.declare.labels import LABEL_KNOWN_AT, Label
 from framework.declare.model import TableSpec, Task
+from framework.training.alarm import alert_from
 from framework.training.assemble import rows_of
 from framework.training.base import ModelTrainer
 from framework.training.baseline import fit_baseline
@@ -101,7 +102,12 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
             "score_steps": steps,
             "raw_threshold": threshold,
         }
-        judged = self._judge(data, np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps))))
+        judged = self._judge(data, _score(raw, steps))
+        if EVENT in data.frame:
+            truth = np.concatenate([data.part(p)[EVENT].to_numpy(dtype=float) for p in ("train", "test")])
+            both = np.concatenate([_score(seen, steps), _score(raw, steps)]) if len(data.split.test) else None
+            found = None if both is None else alert_from(truth, both, self.spec.alert_precision)
+            expected |= {} if found is None else {"alert_from": found}
         evaluation = judged.evaluation(self.task, data.seed) if judged else None
         return Fitted(
             estimators={"estimator": estimator},
@@ -118,15 +124,13 @@ class AnomalyTrainer(ModelTrainer, abstract=True):
 
     def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
         """Fit, and judge the scores as they would be served; ``None`` where nothing is known of the rows."""
-        import numpy as np
-
         from framework.training.served_model import strangeness
 
         estimator = self.estimator().fit(data.features("train"))
         mixture, seen = _mixture(data, _raw(estimator, data.features("train")))
         steps, rows = _steps(seen), data.features("test")
         raw = strangeness(_raw(estimator, rows), rows, mixture)
-        return self._judge(data, np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps))))
+        return self._judge(data, _score(raw, steps))
 
     def _threshold(self, raw: np.ndarray, part: Any) -> tuple[float, dict[str, float]]:
         """Return the raw score above which the expected alerts per workspace and day meet the budget."""
@@ -270,6 +274,14 @@ def _remarks(mixture: dict[str, Any] | None) -> tuple[str, ...]:
     if mixture is None or mixture["weight"] > 0:
         return ()
     return (f"it answers as a plain rule does, {mixture['rule']['name']}: it ranks the known events best",)
+
+
+def _score(raw: np.ndarray, steps: list[float]) -> np.ndarray:
+    """Return the served score, 0 to 1, of raw ones."""
+    import numpy as np
+
+    found: np.ndarray = np.interp(raw, steps, np.linspace(0.0, 1.0, len(steps)))
+    return found
 
 
 def _steps(seen: np.ndarray) -> list[float]:

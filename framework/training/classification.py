@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 from framework.declare.model import Task
+from framework.training.alarm import alert_from
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import fit_baseline
 from framework.training.correction import (
@@ -98,7 +99,9 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             judged=judged,
             fallback=verdict.reason,
             remarks=(*remarks, *remarks_of(voices.correction)),
-            extras={"threshold": threshold, jitter.FIGURE: jitter.lost(judged, again)} | figures_of(voices.correction),
+            extras={"threshold": threshold, jitter.FIGURE: jitter.lost(judged, again)}
+            | figures_of(voices.correction)
+            | self._alert_from(data, voices, judged),
         )
 
     def evaluate_fit(self, data: TrainingData, runtime: Runtime) -> Judged | None:
@@ -195,6 +198,18 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
             role: best_threshold(data.truth("calibrate", label), answers[:, at])
             for at, (role, label) in enumerate(zip(voices.estimators, self.spec.labels, strict=True))
         }
+
+    def _alert_from(self, data: TrainingData, voices: Voices, judged: Judged) -> dict[str, float]:
+        """Return P(1) from which an alert is surely worth a look, by calibration and held-back rows."""
+        import numpy as np
+
+        if self.task is not Task.BINARY:
+            return {}
+        part = data.truth("calibrate", self.spec.labels[0])
+        truth = np.concatenate([part, judged.truth])
+        chance = np.concatenate([self._answers(voices, data, "calibrate"), judged.answer])
+        found = alert_from(truth, chance, self.spec.alert_precision)
+        return {} if found is None else {"alert_from": found}
 
     def _abstain_below(self, data: TrainingData, voices: Voices) -> float:
         """Return the top probability below which a multi-class model gives no class."""

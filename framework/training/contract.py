@@ -29,6 +29,8 @@ class Contract:
         score_threshold: Anomaly score above which a row is anomalous.
         anomaly_rate: 5 % and 95 % quantile of the daily share of anomalous rows on the held-back days.
         alert_budget: Expected anomalies per workspace and day.
+        alert_from: Score or probability from which an answer raises an alert; above 1 where past rows never reached the
+            precision that is asked for, ``None`` where each answer does.
         label_range: 5 % and 95 % quantile of the labels that a regression was fitted on.
     """
 
@@ -39,6 +41,7 @@ class Contract:
     score_threshold: float | None = None
     anomaly_rate: tuple[float, float] | None = None
     alert_budget: float | None = None
+    alert_from: float | None = None
     label_range: tuple[float, float] | None = None
 
     def tag(self) -> str:
@@ -65,7 +68,7 @@ def contract_of(spec: ModelSpec, task: Task, fitted: Fitted) -> Contract:
     """
     served, extras = fitted.served, fitted.extras
     if task is Task.BINARY:
-        return Contract(threshold=served["threshold"])
+        return Contract(threshold=served["threshold"], alert_from=extras.get("alert_from"))
     if task is Task.MULTILABEL:
         return Contract(thresholds={role.removeprefix("label_"): at for role, at in served["thresholds"].items()})
     if task is Task.MULTICLASS:
@@ -76,6 +79,7 @@ def contract_of(spec: ModelSpec, task: Task, fitted: Fitted) -> Contract:
         score_threshold=_score_at(served["raw_threshold"], served["score_steps"]),
         anomaly_rate=(extras["anomaly_rate_low"], extras["anomaly_rate_high"]),
         alert_budget=spec.alert_budget,
+        alert_from=extras.get("alert_from"),
     )
 
 

@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from framework.base.logging import get_logger
+from framework.core.versions import CHAMPION
 from framework.monitoring.alerts.book import Page, update
 from framework.monitoring.alerts.rules import Finding, Rule, rule_of
 from framework.training.contract import Contract
@@ -42,7 +43,8 @@ def raise_alerts(runtime: Runtime, model: str, as_of: date) -> int:
     if served is None:
         return 0
     spec: ModelSpec = offer.item.spec
-    scored = _Scored(runtime, spec, served, rule_of(spec, offer.item.task, Contract.of(served.facts)))
+    rule = rule_of(spec, offer.item.task, Contract.of(served.facts), proven=served.alias == CHAMPION)
+    scored = _Scored(runtime, spec, served, rule)
     newest = scored.newest(as_of)
     if newest is None:
         return 0

@@ -71,12 +71,19 @@ class Rule:
         task: Its task.
         contract: The version's contract.
         words: The answers that alert.
+        proven: Whether the version serves as champion; what another one finds is never more than an information.
     """
 
     spec: ModelSpec
     task: Task
     contract: Contract
     words: tuple[str, ...]
+    proven: bool = True
+
+    @property
+    def alert_from(self) -> float:
+        """Score from which an answer raises an alert; all do where the version's training knew no such score."""
+        return self.contract.alert_from or 0.0
 
     @property
     def columns(self) -> list[str]:
@@ -116,7 +123,7 @@ class Rule:
             found = Finding(
                 kind="prediction",
                 entity=entity_of({key: row[key] for key in keys}),
-                severity="critical" if strength >= CRITICAL_FROM else "warning",
+                severity=self._severity(strength),
                 reason="; ".join([description, *_outside(row.get("reasons") or ())]),
                 action=self.spec.action,
                 strength=strength,
@@ -127,11 +134,16 @@ class Rule:
                 worst[found.entity] = found
         return sorted(worst.values(), key=lambda found: found.order)
 
+    def _severity(self, strength: float) -> str:
+        if not self.proven:
+            return "info"
+        return "critical" if strength >= CRITICAL_FROM else "warning"
 
-def rule_of(spec: ModelSpec, task: Task, contract: Contract) -> Rule | None:
+
+def rule_of(spec: ModelSpec, task: Task, contract: Contract, *, proven: bool = True) -> Rule | None:
     """Return the rule of a version, or ``None`` where no answer of it raises an alert."""
     words = spec.alert_condition(task)
-    return Rule(spec=spec, task=task, contract=contract, words=words) if words else None
+    return Rule(spec=spec, task=task, contract=contract, words=words, proven=proven) if words else None
 
 
 Judged = tuple[float, str]
@@ -140,16 +152,15 @@ Judged = tuple[float, str]
 
 def _anomaly(rule: Rule, row: Row) -> Judged | None:
     score = _number(row["anomaly_score"])
-    if row["is_anomaly"] != 1 or score is None:
+    if row["is_anomaly"] != 1 or score is None or score < rule.alert_from:
         return None
-    return _share(
-        score, rule.contract.score_threshold
-    ), f"anomaly score {score:.4g}{_from(rule.contract.score_threshold)}"
+    threshold = rule.contract.score_threshold
+    return _share(score, threshold), f"anomaly score {score:.4g}{_from(threshold)}"
 
 
 def _binary(rule: Rule, row: Row) -> Judged | None:
     answer, chance, threshold = row["predicted_class"], _number(row["probability"]), rule.contract.threshold
-    if answer not in rule.words or chance is None:
+    if answer not in rule.words or chance is None or (answer == "1" and chance < rule.alert_from):
         return None
     description = f"probability {chance:.2f}, and {'1' if answer == '1' else '0'} is the answer"
     if threshold is None:

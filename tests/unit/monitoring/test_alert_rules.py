@@ -12,6 +12,7 @@ from framework.monitoring.alerts.rules import rule_of
 from framework.registry.models import packed, tags_of
 from framework.testing import _fit, example_data
 from framework.training import AnomalyTrainer, ClassificationTrainer
+from framework.training.alarm import NEVER
 from framework.training.contract import Contract, contract_of
 from framework.training.data import Fitted
 from tests.alerting import plugins
@@ -252,7 +253,7 @@ def test_a_contract_survives_the_tags_of_a_version_however_long():
 @pytest.mark.parametrize(
     ("model", "parts"),
     [
-        ("schema_change_predictor", {"threshold"}),
+        ("schema_change_predictor", {"threshold", "alert_from"}),
         ("warehouse_optimizer", {"classes", "abstain_below"}),
         ("query_optimization_recommender", {"thresholds"}),
         ("cluster_capacity_planner", {"label_range"}),
@@ -264,7 +265,8 @@ def test_a_real_fit_of_every_task_has_its_contract(model, parts, kind):
     trainer = plugins().trainers[model].item
     fitted = _fit(trainer, example_data(trainer, plugins(), kind))
     contract = contract_of(trainer.spec, trainer.task, fitted)
-    assert set(json.loads(contract.tag())) == parts
+    unknown = {"alert_from"} if kind == "one class" else set()  # nothing on the days kept for it tells a score
+    assert parts - unknown <= set(json.loads(contract.tag())) <= parts
     assert Contract.of({"contract": contract.tag()}) == contract
     assert set(contract.thresholds) == (set(trainer.spec.labels) if trainer.task is Task.MULTILABEL else set())
     if contract.label_range:
@@ -294,3 +296,21 @@ def test_a_real_fit_of_every_task_has_its_contract(model, parts, kind):
 def test_the_contract_is_what_the_fit_decided(task, served, extras, contract):
     fitted = Fitted(estimators={}, served=served, outputs=(), evaluation=None, extras=extras)
     assert contract_of(SPEC, task, fitted) == contract
+
+
+def test_an_alert_needs_the_score_that_past_rows_proved():
+    spec = dataclasses.replace(SPEC, alert_on=None)
+    day = [{"k": f"e{at}", "prediction": s, "anomaly_score": s, "is_anomaly": 1.0, "reasons": ()} for at, s in
+           enumerate((0.96, 0.98, 0.999))]  # fmt: skip
+    proven = dict.fromkeys((0.98, NEVER, None))
+    for least in proven:
+        rule = rule_of(spec, Task.ANOMALY, Contract(score_threshold=0.95, alert_from=least))
+        proven[least] = [found.prediction for found in rule.findings(day, ["k"], 1)]
+    assert proven == {0.98: [0.999, 0.98], NEVER: [], None: [0.999, 0.98, 0.96]}
+
+
+def test_what_a_challenger_finds_is_an_information():
+    day = [{"k": "e", "prediction": 1.0, "anomaly_score": 1.0, "is_anomaly": 1.0, "reasons": ()}]
+    for proven, severity in ((True, "critical"), (False, "info")):
+        rule = rule_of(SPEC, Task.ANOMALY, Contract(score_threshold=0.5), proven=proven)
+        assert [found.severity for found in rule.findings(day, ["k"], 1)] == [severity]

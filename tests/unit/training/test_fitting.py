@@ -40,7 +40,7 @@ def on_days(rows, count=20):
 def test_overconfident_scores_are_calibrated_and_mean_more_afterwards(rows, method):
     proud = DecisionTreeClassifier(random_state=1).fit(*sample(600, 1))
     inputs, truth = sample(rows, 2)
-    better = calibrate(proud, inputs, truth, on_days(rows))
+    better = calibrate(proud, inputs, truth, on_days(rows))[0]
     assert isinstance(better, CalibratedClassifierCV)
     assert better.method == method
     fresh, later = sample(2_000, 3)

@@ -82,7 +82,7 @@ def test_a_model_worse_than_a_plain_rule_is_not_promoted():
     (good,) = rivals(data, judged(data, truth + 0.0), Task.REGRESSION)
     assert bad.plain
     assert (bad.rival, bad.value) == (0.0, 1.0)
-    assert "it does not beat that of the same weekday: mae 1 against 0" in refused(bad)
+    assert "it is worse than that of the same weekday: mae 1 against 0" in refused(bad)
     assert good.value == 0.0
 
 
