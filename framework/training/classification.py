@@ -10,13 +10,13 @@ from framework.training.alarm import alert_from
 from framework.training.base import SupervisedTrainer
 from framework.training.baseline import fit_baseline
 from framework.training.correction import (
-    UNMEASURED,
     best_weight,
     can_correct,
     correction,
     figures_of,
     remarks_of,
     scale_of,
+    weight_of,
 )
 from framework.training.data import Fitted, Judged
 from framework.training.fitting import (
@@ -155,7 +155,7 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
                 remarks.append(poor.reason)
             else:
                 own = base[:, at] if base is not None and self.task is Task.MULTILABEL else base
-                fitted[role], weight = self._fit_one(data, label, truth, own)
+                fitted[role], weight = self._fit_one(data, at, truth, own)
                 weights.append(weight)
         found = correction(rule, weights, scale) if corrects else None
         return Voices(fitted, found), () if dummy else tuple(remarks)
@@ -171,14 +171,14 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         scale = [scale_of(data.truth("train", label), seen[:, at]) for at, label in enumerate(self.spec.labels)]
         return scale, scaled(base, scale)
 
-    def _fit_one(self, data: TrainingData, label: str, truth: np.ndarray, base: np.ndarray | None) -> tuple[Any, float]:
+    def _fit_one(self, data: TrainingData, at: int, truth: np.ndarray, base: np.ndarray | None) -> tuple[Any, float]:
         """Fit and calibrate one estimator, and measure how far it may move from the baseline's answers."""
         import numpy as np
 
         estimator = self.estimator().fit(data.features("train"), truth)
         if not len(data.split.calibrate):
-            return estimator, UNMEASURED
-        rows, happened = data.features("calibrate"), data.truth("calibrate", label)
+            return estimator, weight_of(None, data, at)
+        rows, happened = data.features("calibrate"), data.truth("calibrate", self.spec.labels[at])
         if self.task is Task.MULTICLASS:
             unseen = np.ones(len(rows), dtype=bool)
             answer = _by_class(estimator, rows, len(data.classes))
@@ -187,7 +187,8 @@ class ClassificationTrainer(SupervisedTrainer, abstract=True):
         if base is None:
             return estimator, 1.0
         day = data.part("calibrate")["_day"].to_numpy()[unseen]
-        return estimator, best_weight(Task.BINARY, happened[unseen], answer, base[unseen], day)
+        measured = best_weight(Task.BINARY, happened[unseen], answer, base[unseen], day)
+        return estimator, weight_of(measured, data, at)
 
     def _thresholds(self, data: TrainingData, voices: Voices) -> dict[str, float]:
         """Return P(1) with the highest F1 on calibration rows, per estimator."""

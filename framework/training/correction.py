@@ -24,8 +24,9 @@ MIN_ROWS = 20
 OF_EACH_CLASS = 5
 ERRORS = 2.0
 """Standard errors from which on days speak against a weight."""
+FEW_DAYS = 60
 UNMEASURED = 0.5
-"""Weight where there is too little to measure one: neither is known to be better."""
+"""Weight where none can be measured, and fewer than so many days were fitted on; a model that saw more has its say."""
 NOTHING_FOUND = "it answers as its baseline does: what it learnt made no answer better on the days kept for that"
 
 
@@ -34,7 +35,7 @@ def can_correct(baseline: Baseline, data: TrainingData) -> bool:
     return set(baseline.columns()) <= set(data.inputs)
 
 
-def best_weight(task: Task, truth: np.ndarray, answer: np.ndarray, base: np.ndarray, day: np.ndarray) -> float:
+def best_weight(task: Task, truth: np.ndarray, answer: np.ndarray, base: np.ndarray, day: np.ndarray) -> float | None:
     """Return the largest weight of the model's answer that days do not speak against.
 
     Args:
@@ -47,12 +48,12 @@ def best_weight(task: Task, truth: np.ndarray, answer: np.ndarray, base: np.ndar
     Returns:
         Between 0 and 1, by absolute error for numbers and by squared error for probabilities: the largest whose loss
         is not above the least by more than :data:`ERRORS` standard errors of their difference. Counts are the
-        model's or the baseline's: between two whole numbers no answer is right. ``UNMEASURED`` where rows cannot tell.
+        model's or the baseline's: between two whole numbers no answer is right. ``None`` where rows cannot tell.
     """
     import numpy as np
 
     if len(truth) < MIN_ROWS or (task is not Task.REGRESSION and _rarest(truth) < OF_EACH_CLASS):
-        return UNMEASURED
+        return None
     whole = task is Task.REGRESSION and not np.any(np.mod(answer, 1))
     weights = np.linspace(0.0, 1.0, 2 if whole else STEPS)
     wanted = (truth[:, None] == np.arange(answer.shape[1])).astype(float) if answer.ndim > 1 else truth.astype(float)
@@ -64,6 +65,21 @@ def best_weight(task: Task, truth: np.ndarray, answer: np.ndarray, base: np.ndar
     above = days - days[int(np.argmin(days.sum(axis=1)))]
     error = above.std(axis=1) * np.sqrt(above.shape[1])  # of the sum over days
     return float(weights[np.flatnonzero(above.sum(axis=1) <= ERRORS * error)[-1]])
+
+
+def weight_of(measured: float | None, data: TrainingData, at: int = 0) -> float:
+    """Return the weight that holds: the training's own, else what was measured, else what stands in for it.
+
+    Args:
+        measured: What this fit measured.
+        data: Its rows; what the first fit of a training measured holds for its later ones.
+        at: Which output, of many labels.
+    """
+    if data.weights is not None:
+        return data.weights[at]
+    if measured is not None:
+        return measured
+    return UNMEASURED if data.split.train_days < FEW_DAYS else 1.0
 
 
 def _rarest(truth: np.ndarray) -> int:

@@ -11,12 +11,12 @@ from framework.training.base import SupervisedTrainer
 from framework.training.baseline import CONSTANT
 from framework.training.correction import (
     MIN_ROWS,
-    UNMEASURED,
     best_weight,
     can_correct,
     correction,
     figures_of,
     remarks_of,
+    weight_of,
 )
 from framework.training.data import Fitted, Judged
 from framework.training.evaluate import pinball
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 INNER = 4
 """The part of the fitted days whose last one tells how far forecasts may move from the baseline's."""
+INNER_WINDOWS = 2
+"""Windows of the label that those days must hold: of less than two the second could say the opposite."""
 MIN_INNER_DAYS = 14
 """Days to fit on without which those last ones tell less of the model than of how little it saw."""
 
@@ -116,15 +118,18 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         if data.weights is not None:
             return correction(rule, data.weights)
         label, (early, late) = self.spec.labels[0], self._inner(data)
-        if min(len(early), len(late)) < MIN_ROWS or data.frame["_day"].iloc[early].nunique() < MIN_INNER_DAYS:
-            return correction(rule, [UNMEASURED])
+        day = data.frame["_day"]
+        short = day.iloc[late].nunique() < INNER_WINDOWS * self.spec.horizon.days
+        if short or min(len(early), len(late)) < MIN_ROWS or day.iloc[early].nunique() < MIN_INNER_DAYS:
+            return correction(rule, [weight_of(None, data)])
         rows = data.frame[list(data.inputs)]
         estimator = self.estimator().fit(rows.iloc[early], data.frame[label].iloc[early].to_numpy())
         part = dataclasses.replace(data, split=dataclasses.replace(data.split, train=early))
         answer = _clip(estimator.predict(rows.iloc[late]), self.bounds)
         base = part.baseline(self.task).answer(data.frame.iloc[late], self.task)
-        happened, day = data.frame[label].iloc[late].to_numpy(), data.frame["_day"].iloc[late].to_numpy()
-        return correction(rule, [best_weight(self.task, happened, answer, base, day)])
+        happened = data.frame[label].iloc[late].to_numpy()
+        measured = best_weight(self.task, happened, answer, base, day.iloc[late].to_numpy())
+        return correction(rule, [weight_of(measured, data)])
 
     def _inner(self, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
         """Return fitted rows by time: those known before the last days, and those of the last days."""

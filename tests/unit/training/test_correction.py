@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss
 
 from framework.declare.model import FromFeature, Task
 from framework.training.baseline import fit_baseline
-from framework.training.correction import ERRORS, UNMEASURED, best_weight, can_correct, correction, scale_of
+from framework.training.correction import ERRORS, UNMEASURED, best_weight, can_correct, correction, scale_of, weight_of
 from framework.training.served_model import ServedModel, corrected, scaled
 from tests.unit.training.test_rolling import Chance, Forecast, panel
 
@@ -57,10 +57,10 @@ def test_counts_are_the_models_or_the_baselines():
 
 
 @pytest.mark.parametrize("rows", [0, 19])
-def test_too_few_rows_leave_it_half_and_half(rows):
+def test_too_few_rows_tell_nothing(rows):
     some = np.ones(rows)
-    assert best_weight(Task.REGRESSION, some, some, some, DAYS[:rows]) == UNMEASURED
-    assert best_weight(Task.BINARY, np.zeros(600), np.zeros(600), np.zeros(600), DAYS) == UNMEASURED
+    assert best_weight(Task.REGRESSION, some, some, some, DAYS[:rows]) is None
+    assert best_weight(Task.BINARY, np.zeros(600), np.zeros(600), np.zeros(600), DAYS) is None
 
 
 def test_many_classes_are_compared_over_all_of_their_chances():
@@ -135,3 +135,10 @@ def test_the_mixture_lies_between_both():
     rule = fit_baseline(FromFeature(columns=("usual",), otherwise=7.0), train, ["label"], Task.REGRESSION, 0)
     found = corrected(np.array([3.0, 2.0, 9.0]), rows, correction(rule, [0.25]), "regression")
     assert found.tolist() == [1.5, 2.0, 7.5]
+
+
+@pytest.mark.parametrize(("length", "weight"), [(60, UNMEASURED), (150, 1.0)])
+def test_what_cannot_be_measured_is_half_and_half_until_the_model_has_seen_two_months(length, weight):
+    data = panel(6, length=length)
+    assert weight_of(None, data) == weight
+    assert weight_of(0.25, data) == 0.25
