@@ -58,6 +58,7 @@ def cast_of(source: str, found: str, declared: str, *, identifies: bool = False)
     readers = {
         "INT": _as_number, "BIGINT": _as_number, "DOUBLE": _as_number, "FLOAT": _as_number,
         "DECIMAL": _as_number, "TIMESTAMP": _as_time, "DATE": _as_time, "MAP": _as_map, "ARRAY": _as_list,
+        "BOOLEAN": _as_flag,
     }  # fmt: skip
     reader = readers.get(kind)
     if reader is None:
@@ -104,7 +105,12 @@ def _as_identifier(column: str, found: str) -> Cast:
 
 def _whole(number: str) -> str:
     """Return SQL for the digits of a whole number; NULL if it has a fraction."""
-    return f"CASE WHEN {number} = floor({number}) THEN CAST(CAST({number} AS DECIMAL(38, 0)) AS STRING) END"
+    return f"CASE WHEN {_is_whole(number)} THEN CAST(CAST({number} AS DECIMAL(38, 0)) AS STRING) END"
+
+
+def _is_whole(number: str) -> str:
+    """Return SQL that tells whether a number has no fraction; ``floor`` of a long decimal would lose it."""
+    return f"{number} % 1 = 0"
 
 
 def _as_number(column: str, found: str, declared: str) -> Cast:
@@ -113,17 +119,32 @@ def _as_number(column: str, found: str, declared: str) -> Cast:
     is_whole = declared.upper() in ("INT", "BIGINT")
     if found == TEXT and is_whole:  # "3600.0" is a whole number
         number = f"try_cast({column} AS DECIMAL(38, 18))"
-        return _tried(column, f"CASE WHEN {number} = floor({number}) THEN try_cast({number} AS {declared}) END")
+        return _tried(column, f"CASE WHEN {_is_whole(number)} THEN try_cast({number} AS {declared}) END")
     if found == TEXT:
         value = f"try_cast({column} AS {declared})"
         return _tried(column, _finite(value) if declared.upper() in ("DOUBLE", "FLOAT") else value)
     if found in FLOATING:
-        whole = f" AND {column} = floor({column})" if is_whole else ""
+        whole = f" AND {_is_whole(column)}" if is_whole else ""
         through = f"try_cast({column} AS DECIMAL(38, 0))" if is_whole else column
         return _tried(column, f"CASE WHEN {_is_finite(column)}{whole} THEN try_cast({through} AS {declared}) END")
     if is_whole and found.startswith("decimal"):
-        return _tried(column, f"CASE WHEN {column} = floor({column}) THEN try_cast({column} AS {declared}) END")
+        return _tried(column, f"CASE WHEN {_is_whole(column)} THEN try_cast({column} AS {declared}) END")
     return _tried(column, f"try_cast({column} AS {declared})")
+
+
+def _as_flag(column: str, found: str, declared: str) -> Cast:
+    """Flags, words for them, and the numbers 0 and 1; pandas writes a missing flag among numbers as NaN."""
+    if _is_nested(found) or found.startswith(("timestamp", "date")):
+        return _unfit(declared)
+    if found == "boolean":
+        return Cast(column)
+    if found == TEXT:
+        number = f"try_cast({column} AS DECIMAL(38, 18))"
+        value = f"coalesce(try_cast({column} AS BOOLEAN), CASE {number} WHEN 0 THEN false WHEN 1 THEN true END)"
+        return Cast(value, f"lower(trim({column})) NOT IN ('', 'nan', 'none', 'null') AND ({value}) IS NULL")
+    value = f"CASE {column} WHEN 0 THEN false WHEN 1 THEN true END"
+    missing = f"isnan({column})" if found in FLOATING else "false"
+    return Cast(value, f"{column} IS NOT NULL AND NOT {missing} AND ({value}) IS NULL")
 
 
 def _is_finite(value: str) -> str:

@@ -48,6 +48,10 @@ def read(spark, values, found, declared, *, identifies=False):
         ("bigint", "DATE", [20260901, 19, 20261345, None], [date(2026, 9, 1), "odd", "odd", None]),
         ("bigint", "TIMESTAMP", [20261345, None], ["odd", None]),
         ("string", "BIGINT", ["5.0000001", "5.000"], ["odd", 5]),
+        ("decimal(38,6)", "BIGINT", [Decimal("0.000001"), Decimal(7)], ["odd", 7]),
+        ("bigint", "BOOLEAN", [0, 1, 2, None], [False, True, "odd", None]),
+        ("double", "BOOLEAN", [0.0, 1.0, 0.5, math.nan], [False, True, "odd", None]),
+        ("string", "BOOLEAN", ["True", "no", "1.0", "perhaps", ""], [True, False, True, "odd", None]),
     ],
 )  # fmt: skip
 def test_numbers_and_times_are_read_or_odd(spark, found, declared, values, expected):
