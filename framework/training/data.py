@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from framework.declare.model import ModelSpec, TableSpec, Task
     from framework.training.baseline import Baseline
-    from framework.training.evaluate import Evaluation
-    from framework.training.rivals import Rival
+    from framework.training.evaluate import Evaluation, Rival
     from framework.training.split import Split
 
 EVENT = "is_event"

@@ -67,6 +67,31 @@ class Evaluation:
         return self.skill > 0 and brier_ok
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Rival:
+    """What a model was compared with on the held-back rows.
+
+    Args:
+        name: The plain rule, or which rows of the baseline.
+        plain: Whether it is a plain rule.
+        metric: Name of the metric.
+        value: The model's.
+        rival: The rival's on the same rows.
+        skill: Skill of the model against it; 0 is the rival.
+        skill_low: Lower 90 % bound.
+        rows: Rows judged.
+    """
+
+    name: str
+    plain: bool
+    metric: str
+    value: float
+    rival: float
+    skill: float
+    skill_low: float
+    rows: int
+
+
 def evaluate(
     task: Task,
     truth: np.ndarray,

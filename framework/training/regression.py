@@ -59,13 +59,7 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
         held_back, again = judged.truth, self._judge(jitter.nudged(data), estimators["estimator"], found)
         weights = importance(estimators["estimator"], data, held_back, "neg_mean_absolute_error")
         training_range = training_ranges(data, weights)
-        extras = {
-            f"pinball_{name.rsplit('_', 1)[1]}": pinball(
-                held_back, _clip(estimators[role].predict(data.features("test")), self.bounds), q
-            )
-            for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
-            if len(held_back)
-        }
+        extras = self._pinballs(data, roles, estimators) if len(held_back) else {}
         multiple, stored = unwrapped(estimators)
         return Fitted(
             estimators=stored,
@@ -90,6 +84,16 @@ class RegressionTrainer(SupervisedTrainer, abstract=True):
             remarks=(*self._weak_baseline(data), *remarks_of(found)),
             extras=extras | label_range(truth) | {jitter.FIGURE: jitter.lost(judged, again)} | figures_of(found),
         )
+
+    def _pinballs(self, data: TrainingData, roles: dict[str, str], estimators: dict[str, Any]) -> dict[str, float]:
+        """Return the pinball loss of each quantile on the held-back rows."""
+        held_back, rows = data.truth("test", self.spec.labels[0]), data.features("test")
+        return {
+            f"pinball_{name.rsplit('_', 1)[1]}": pinball(
+                held_back, _clip(estimators[role].predict(rows), self.bounds), q
+            )
+            for (role, name), q in zip(roles.items(), self.spec.quantiles, strict=False)
+        }
 
     def _weak_baseline(self, data: TrainingData) -> tuple[str, ...]:
         if data.baseline(self.task).kind != (CONSTANT,):

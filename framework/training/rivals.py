@@ -7,12 +7,11 @@ those where it says what it says otherwise.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from framework.declare.model import Task
 from framework.training.data import EVENT
-from framework.training.evaluate import evaluate, primary_metric
+from framework.training.evaluate import Rival, evaluate, primary_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,31 +31,6 @@ MIN_EVENTS = 10
 """Rows of each class that such a part must hold besides."""
 ALL_INPUTS = "the largest distance of all inputs from their usual"
 WITH, WITHOUT = "its baseline, where that knows", "its baseline, where that is silent"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Rival:
-    """What a model was compared with on the held-back rows.
-
-    Args:
-        name: The plain rule, or which rows of the baseline.
-        plain: Whether it is a plain rule.
-        metric: Name of the metric.
-        value: The model's.
-        rival: The rival's on the same rows.
-        skill: Skill of the model against it; 0 is the rival.
-        skill_low: Lower 90 % bound.
-        rows: Rows judged.
-    """
-
-    name: str
-    plain: bool
-    metric: str
-    value: float
-    rival: float
-    skill: float
-    skill_low: float
-    rows: int
 
 
 def rivals(data: TrainingData, judged: Judged | None, task: Task) -> tuple[Rival, ...]:
