@@ -194,12 +194,35 @@ def _open_registry(home: Path, settings: Settings) -> ModelRegistry:
     # MLflow reports each table migration and each registered version at INFO; our own log says what matters.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    _make_database(home / "mlflow.db")
     uri = f"sqlite:///{home / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     registry = ModelRegistry(settings.schema_path, (home / "artifacts").as_uri())
-    registry.client.search_experiments(max_results=1)  # creates the database now, while Spark boots
+    registry.client.search_experiments(max_results=1)  # opens the database now, while Spark boots
     return registry
+
+
+def _make_database(file: Path) -> None:
+    """Make MLflow's database beside its place, and put it there whole, unless there is one.
+
+    MLflow makes its tables one after the other: killed in between, it leaves a file that it can neither use nor go on
+    with. Of two first runs at once the first one's stays.
+    """
+    from mlflow import MlflowClient
+
+    if file.exists():
+        return
+    for left in file.parent.glob(f".{file.stem}-*{file.suffix}"):
+        number = left.stem.rpartition("-")[2]
+        if number.isdecimal() and (int(number) == os.getpid() or not _lives(int(number))):
+            left.unlink()
+    made = file.with_name(f".{file.stem}-{os.getpid()}{file.suffix}")
+    uri = f"sqlite:///{made}"
+    MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+    with contextlib.suppress(FileExistsError):
+        os.link(made, file)
+    made.unlink()
 
 
 def _import_learners() -> None:
