@@ -127,18 +127,6 @@ def silent_share(baseline: FromFeature | GroupPrior, train: pd.DataFrame, task: 
     return float(train[list(baseline.columns)].isna().any(axis=1).mean()) if len(train) else 0.0
 
 
-def baseline_predictions(
-    baseline: FromFeature | GroupPrior,
-    train: pd.DataFrame,
-    rows: pd.DataFrame,
-    labels: tuple[str, ...],
-    task: Task,
-    classes: int,
-) -> np.ndarray:
-    """Return what a baseline that saw ``train`` answers to ``rows``; shapes as in :meth:`Baseline.answer`."""
-    return fit_baseline(baseline, train, labels, task, classes).answer(rows, task)
-
-
 def _or_constant(found: Baseline, train: pd.DataFrame, label: str) -> Baseline:
     """Return a regression's baseline, or the median of the labels where that errs less on the training rows.
 

@@ -220,9 +220,13 @@ def _make_database(file: Path) -> None:
     made = file.with_name(f".{file.stem}-{os.getpid()}{file.suffix}")
     uri = f"sqlite:///{made}"
     MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
-    with contextlib.suppress(FileExistsError):
+    try:
         os.link(made, file)
-    made.unlink()
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links: of two at once the last one's stays
+        made.replace(file)
+    made.unlink(missing_ok=True)
 
 
 def _import_learners() -> None:

@@ -90,3 +90,13 @@ def test_of_two_first_openings_at_once_one_database_stays(tmp_path: Path) -> Non
     assert [one.wait() for one in both] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert open_tables({"home": tmp_path}).registry.versions("none") == []
+
+
+def test_a_file_system_without_hard_links_holds_a_home_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert open_tables({"home": tmp_path}).registry.versions("none") == []
+    assert "mlflow.db" in {path.name for path in tmp_path.iterdir()}
+    assert not list(tmp_path.glob(".mlflow-*"))
