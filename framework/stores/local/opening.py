@@ -213,7 +213,7 @@ def _make_database(file: Path) -> None:
 
     if file.exists():
         return
-    for left in file.parent.glob(f".{file.stem}-*{file.suffix}"):
+    for left in file.parent.glob(f".{file.stem}-*{file.suffix}*"):  # its journal among them
         number = left.stem.rpartition("-")[2]
         if number.isdecimal() and (int(number) == os.getpid() or not _lives(int(number))):
             left.unlink()
