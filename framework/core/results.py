@@ -58,6 +58,7 @@ class UnitResult:
         version: Registered model version; ``None`` where there is none.
         seconds: Wall time.
         scored_with: URI of the version that ``score_batch`` answered with; empty if nothing went through it.
+        made_of: Hash of all that the result depends on; empty where that cannot be told.
     """
 
     stage: str
@@ -77,6 +78,7 @@ class UnitResult:
     version: int | None = None
     seconds: float = 0.0
     scored_with: str = ""
+    made_of: str = ""
 
     @property
     def unit(self) -> str:

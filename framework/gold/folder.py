@@ -11,6 +11,7 @@ from framework.base.errors import GoldError
 from framework.base.logging import get_logger
 from framework.base.paths import literal_path
 from framework.declare.labels import KNOWN_AT
+from framework.declare.table import short_hash
 from framework.gold.casting import quoted
 from framework.gold.validation import validate
 from framework.gold.view import GoldReader, GoldSource
@@ -52,8 +53,7 @@ class FolderReader(GoldReader):
             GoldError: If the table stands there in two forms, or a file is not what its name says.
         """
         spark = self._runtime.spark
-        forms = (f"{table.name}.parquet", f"{table.name}.csv", table.name)
-        found = [self._folder / form for form in forms if (self._folder / form).exists()]
+        found = self._places(table)
         if len(found) > 1:
             raise GoldError(
                 what=f"the table stands there twice, as {found[0].name} and {found[1].name}",
@@ -72,6 +72,22 @@ class FolderReader(GoldReader):
     def newest_day(self) -> date:
         """Return the newest day on which any row of a fact table became known."""
         return newest_known_day(self, self._tables, str(self._folder), self._runtime.clock.now().date())
+
+    def state(self, table: GoldTable) -> str:
+        """Return a hash of the table's files: names, sizes, and when each was written or put there."""
+        places = self._places(table)
+        files = [place for place in places if place.is_file()]
+        files += [file for place in places for file in place.rglob("*") if file.is_file()]
+        lines = []
+        for file in sorted(files):
+            facts = file.stat()
+            lines.append(f"{file} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}")
+        return short_hash(lines)
+
+    def _places(self, table: GoldTable) -> list[Path]:
+        """Return the files and folders of a table's name: more than one is an error of whoever reads it."""
+        forms = (f"{table.name}.parquet", f"{table.name}.csv", table.name)
+        return [self._folder / form for form in forms if (self._folder / form).exists()]
 
 
 def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str, today: date) -> date:

@@ -11,6 +11,7 @@ from framework.base.clock import midnight
 from framework.base.errors import ConfigError, nearest
 from framework.core.services import Services
 from framework.declare.gold import Days
+from framework.declare.table import short_hash
 from framework.gold.catalog import is_schema
 from framework.gold.quarantine import Profiler
 from framework.gold.snapshots import DESCRIPTIONS, WithSnapshots
@@ -110,6 +111,13 @@ class Runtime(Services):
             self.settings.time_zone,
             truth=truth,
         )
+
+    @cached_property
+    def gold_state(self) -> str | None:
+        """A hash that changes whenever any gold table may have changed; ``None`` where a source cannot tell."""
+        reader = self._opened[0]
+        states = {name: reader.state(table) for name, table in sorted(self.plugins.gold_tables().items())}
+        return None if None in states.values() else short_hash([f"{name} {state}" for name, state in states.items()])
 
     @cached_property
     def profiler(self) -> Profiler:

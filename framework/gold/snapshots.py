@@ -143,6 +143,12 @@ class WithSnapshots(GoldReader):
         """Return the newest day of the gold layer."""
         return self._gold.newest_day()
 
+    def state(self, table: GoldTable) -> str | None:
+        """Return the state of the gold layer's table and of the monitor's own."""
+        found = self._gold.state(table)
+        own = self._names.get(table.name)
+        return f"{found} {self._tables.version(own)}" if found is not None and own else found
+
 
 def _columns(schema: pa.Schema | None) -> list[dict[str, Any]]:
     return [

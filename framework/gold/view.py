@@ -34,6 +34,13 @@ class GoldReader(ABC):
     def newest_day(self) -> date:
         """Return the newest day that the gold layer holds, when no day was asked for."""
 
+    def state(self, table: GoldTable) -> str | None:
+        """Return a text that changes whenever the table may have changed, without reading its rows.
+
+        ``None`` where that cannot be told: what is made of the table is then made anew each time.
+        """
+        return None
+
 
 class GoldSource(ABC):
     """A place where gold tables come from; offered through the ``gold_sources`` hook."""

@@ -7,6 +7,7 @@ import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,7 @@ from framework.base.logging import collected, get_logger
 from framework.core.results import Ledger, Status, UnitResult
 from framework.declare.gold import Days
 from framework.gold.quarantine import Profile, quarantine
+from framework.run.unchanged import UNCHANGED, features_of, training_of
 from framework.tables.declared import LEDGER
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Pipeline:
             inputs=runtime.settings.inputs(),
         )
         self._checked: set[str] = set()
-        self._finished = self._ledger.finished() if resume else {}
+        self._finished = self._earlier if resume else {}
 
     def run(self, stages: Sequence[str] = STAGES) -> list[UnitResult]:
         """Run stages in order.
@@ -106,11 +108,20 @@ class Pipeline:
 
     def _train_one(self, model: str) -> UnitResult:
         from framework.monitoring.outcomes.retraining import take
+        from framework.registry.gate import settle
 
-        trainer: ModelTrainer = self._runtime.plugins.trainers[model].item()
-        result = trainer.train(self._runtime, self._runtime.as_of)
+        runtime = self._runtime
+        trainer: ModelTrainer = runtime.plugins.trainers[model].item()
+        made_of = training_of(trainer, runtime)
+        before = self._unchanged("train", model, made_of)
+        if before and before.version is not None:
+            if any(int(found.version) == before.version for found in runtime.registry.versions(model)):
+                settle(runtime, trainer.spec, before.version)
+            else:  # somebody has deleted it since
+                before = None
+        result = before or dataclasses.replace(trainer.train(runtime, runtime.as_of), made_of=made_of)
         if result.version is not None:
-            take(self._runtime, model, result.version, self._runtime.as_of)
+            take(runtime, model, result.version, runtime.as_of)
         return result
 
     def _monitor(self) -> None:
@@ -132,6 +143,8 @@ class Pipeline:
     def _build(self, name: str) -> UnitResult:
         runtime = self._runtime
         builder: FeatureBuilder = runtime.plugins.builders[name].item()
+        if not self._first and (before := self._unchanged("features", name, features_of(builder, runtime))):
+            return dataclasses.replace(before, rows=0)
         missing = runtime.profiler.why_missing(builder.table.needs)
         if missing:
             return UnitResult(stage="features", name=name, status=Status.SKIPPED, reason=missing)
@@ -145,7 +158,20 @@ class Pipeline:
             rows=built.written,
             reason="; ".join(remarks),
             seconds=built.seconds,
+            made_of=features_of(builder, runtime),
         )
+
+    @cached_property
+    def _earlier(self) -> dict[str, UnitResult]:
+        """What earlier runs of this day and these settings recorded, by unit."""
+        return self._ledger.finished()
+
+    def _unchanged(self, stage: str, name: str, made_of: str) -> UnitResult | None:
+        """Return an earlier result that was made of the same; ``None`` if there is none, or nobody can tell."""
+        before = self._earlier.get(f"{stage}:{name}") if made_of else None
+        if before is None or before.made_of != made_of:
+            return None
+        return dataclasses.replace(before, reason=before.reason or UNCHANGED)
 
     def _check_inputs(self, builder: FeatureBuilder) -> list[str]:
         """Quarantine bad rows of the gold tables that a builder reads, and remark on what is odd."""
