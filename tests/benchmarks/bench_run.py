@@ -1,9 +1,10 @@
 """Times a whole run from a cold process, and says where the time went.
 
-    python -m tests.benchmarks.bench_run [--gold DIR|simulate] [--as-of DATE] [--scale 0.1]
+    python -m tests.benchmarks.bench_run [--gold DIR|simulate] [--as-of DATE] [--scale 0.1] [--cold]
 
-Prints the start of the command line, the run's wall time and peak memory (Python and JVM together), and the share of
-the framework's own work: what is neither Spark, nor a bare fit or predict, nor starting up.
+Prints the start of the command line, and wall time, processor time and peak memory (Python and Java together) of a run
+and of the same run again. Without ``--cold`` one more run in this process tells the share of the framework's own work:
+what is neither Spark, nor a bare fit or predict, nor starting up.
 """
 
 # ruff: noqa: T201 - a benchmark speaks on stdout
@@ -11,6 +12,7 @@ the framework's own work: what is neither Spark, nor a bare fit or predict, nor 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from collections import defaultdict
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -30,9 +32,22 @@ if TYPE_CHECKING:
 PROGRAM = [sys.executable, "-c", "from framework.ops.cli import main; main()"]
 
 
-def cold(words: list[str]) -> tuple[float, float, str]:
-    """Run a command in a process of its own; return seconds, peak memory in GB of the whole tree, and output."""
-    began, peak = time.perf_counter(), 0
+class Cold(NamedTuple):
+    """A command that ran in a process of its own: wall and processor seconds, peak memory of its tree, and output."""
+
+    seconds: float
+    processor: float
+    gigabytes: float
+    out: str
+
+    def __str__(self) -> str:
+        """Return the figures in one line."""
+        return f"{self.seconds:.1f} s, {self.processor:.0f} CPU-seconds, peak {self.gigabytes:.1f} GB"
+
+
+def cold(words: list[str]) -> Cold:
+    """Run a command in a process of its own."""
+    began, peak, used = time.perf_counter(), 0, _children()
     process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     tree = psutil.Process(process.pid)
 
@@ -51,7 +66,13 @@ def cold(words: list[str]) -> tuple[float, float, str]:
     watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(words)} ended with {process.returncode}:\n{out}")
-    return time.perf_counter() - began, peak / 1e9, out
+    return Cold(time.perf_counter() - began, _children() - used, peak / 1e9, out)
+
+
+def _children() -> float:
+    """Return the processor seconds of all ended children, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Stopwatch:
@@ -133,16 +154,19 @@ def main() -> None:
     parser.add_argument("--gold", default="simulate")
     parser.add_argument("--as-of")
     parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--cold", action="store_true", help="only runs in processes of their own")
     options = parser.parse_args()
     for words in (["--help"], ["plugins"]):
-        print(f"health-monitor {words[0]}: {min(cold(words)[0] for _ in range(3)):.2f} s")
+        print(f"health-monitor {words[0]}: {min(cold(words).seconds for _ in range(3)):.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         words = ["run", "--gold", options.gold, "--home", f"{folder}/cold", "--scale", str(options.scale)]
         words += ["--as-of", options.as_of] if options.as_of else []
-        seconds, peak, out = cold(words)
-        print(f"cold run: {seconds:.1f} s, peak {peak:.1f} GB\n{out}")
-        again, _, _ = cold(words)
-        print(f"same run again: {again:.1f} s")
+        first = cold(words)
+        print(f"{first.out}\ncold run: {first}")
+        again = cold(words)
+        print(f"same run again: {again}; {first.seconds / again.seconds:.1f} times as fast")
+        if options.cold:
+            return
         inside(options.gold, options.as_of, options.scale, Path(folder) / "inside")
 
 
