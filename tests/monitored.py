@@ -14,7 +14,18 @@ from framework.declare.model import ModelSpec, Task
 from framework.tables.declared import OUTCOMES
 from framework.tables.table import entity_of
 from framework.training import ClassificationTrainer
-from tests.audit.home import AS_OF, DAYS, MODELS, TABLE, build_table, declared, open_home, scorer_of, toy_rows
+from tests.audit.home import (
+    AS_OF,
+    DAYS,
+    MODELS,
+    TABLE,
+    build_table,
+    declared,
+    open_home,
+    scorer_of,
+    toy_rows,
+    without_spark,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +43,9 @@ class Coded:
     """Labels that follow the load, with noise; no Spark."""
 
     def labels(self, gold, as_of):
-        raise AssertionError("label_frame answers")
+        raise AssertionError("made_labels answers")
 
-    def label_frame(self, runtime, as_of, grain):
+    def made_labels(self, runtime, as_of, grain):
         rows = runtime.tables.read(TABLE, columns=[*KEYS, "run_date", "load"]).to_pandas()
         rows = rows[[day <= as_of for day in rows["run_date"]]]
         load = rows.pop("load").to_numpy() + np.random.default_rng(3).normal(0, 0.1, len(rows))
@@ -51,6 +62,7 @@ class Coded:
         return DecisionTreeClassifier(max_depth=3, random_state=7)
 
 
+@without_spark
 class JobSizes(Coded, ClassificationTrainer):
     """Small, medium or large."""
 
@@ -58,6 +70,7 @@ class JobSizes(Coded, ClassificationTrainer):
     spec: ClassVar[ModelSpec] = declared("job_sizes", classes=("small", "medium", "large"))
 
 
+@without_spark
 class JobTroubles(Coded, ClassificationTrainer):
     """Which troubles."""
 

@@ -51,7 +51,7 @@ class ModelTrainer(ABC):
         """Check the subclass once, when it is created."""
         super().__init_subclass__(**kwargs)
         needs = () if abstract else ("spec", "task")
-        final, steps = ("train", "prepare"), ("fit", "evaluate_fit", "with_truth")
+        final, steps = ("train", "prepare"), ("label_frame", "fit", "evaluate_fit", "with_truth")
         check_subclass(cls, base=ModelTrainer, final=final, needs=needs, sketch=SKETCH, steps=steps)
         if not abstract:
             cls.spec.alert_condition(cls.task)  # refuses an answer that the model cannot give

@@ -38,8 +38,8 @@ OLD, SHUFFLED, BETTER = 1, 2, 3
 class ShuffledLate(LateJobs):
     """Learns labels that belong to other rows."""
 
-    def label_frame(self, runtime, as_of, grain):
-        rows = super().label_frame(runtime, as_of, grain)
+    def made_labels(self, runtime, as_of, grain):
+        rows = super().made_labels(runtime, as_of, grain)
         order = np.random.default_rng(5).permutation(len(rows))
         at = rows.column_names.index("label")
         return rows.set_column(at, "label", rows["label"].take(pa.array(order)))
@@ -84,8 +84,8 @@ class CoarseLate(LateJobs):
 class NeverLate(LateJobs):
     """Nothing ever happens: only a dummy can answer."""
 
-    def label_frame(self, runtime, as_of, grain):
-        rows = super().label_frame(runtime, as_of, grain)
+    def made_labels(self, runtime, as_of, grain):
+        rows = super().made_labels(runtime, as_of, grain)
         at = rows.column_names.index("label")
         return rows.set_column(at, "label", pa.array(np.zeros(len(rows), "int32")))
 

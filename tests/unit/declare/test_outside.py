@@ -71,7 +71,7 @@ def test_what_no_day_can_be_cut_from_is_named_with_its_line(tmp_path: Path, read
         load(other, "helper(gold)", read)
 
 
-@pytest.mark.parametrize("step", ["fit", "evaluate_fit", "with_truth", "prepare", "train"])
+@pytest.mark.parametrize("step", ["label_frame", "fit", "evaluate_fit", "with_truth", "prepare", "train"])
 def test_no_step_of_the_framework_is_overridden(tmp_path: Path, step: str) -> None:
     with pytest.raises(SpecError, match=f"'{step}'"):
         load(tmp_path, more=f"\n    def {step}(self, data, runtime):\n        return None\n")
