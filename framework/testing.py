@@ -11,6 +11,7 @@ Each check raises an :class:`AssertionError` that says what broke.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import tempfile
@@ -19,6 +20,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from framework.declare.model import FromFeature, GroupPrior, Task
+from framework.training.leakage import jitter
 
 if TYPE_CHECKING:
     from datetime import date
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
 
 Kind = Literal["usual", "one class", "all null", "single entity"]
 ENTITIES, DAYS = 6, 50
+CONTINUOUS = ("prediction", "probability", "anomaly_score")
+"""What the outputs begin with that a small step of the inputs moves by a small step."""
 OPEN_CLASSES = ("amber", "blue", "cyan")
 WORDS = ("orders", "claims", "ledger", "stock", "")
 
 
 def check_trainer(trainer: type[ModelTrainer], plugins: Registry) -> None:
-    """Run every check that needs no gold: determinism, degenerate input, outputs.
+    """Run every check that needs no gold: determinism, degenerate input, outputs, and whether it learns from values.
 
     Args:
         trainer: The class.
@@ -52,6 +56,7 @@ def check_trainer(trainer: type[ModelTrainer], plugins: Registry) -> None:
     """
     check_declaration(trainer, plugins)
     check_deterministic(trainer, plugins)
+    check_learns(trainer, plugins)
     for kind in get_args(Kind):
         check_survives(trainer, plugins, kind)
 
@@ -81,6 +86,29 @@ def check_deterministic(trainer: type[ModelTrainer], plugins: Registry) -> None:
     data = example_data(trainer, plugins, "usual")
     one, two = (_answers(_fit(trainer, data), data.frame[list(data.inputs)]) for _ in range(2))
     pd.testing.assert_frame_equal(one, two, check_exact=False, rtol=1e-9, obj=f"answers of {trainer.spec.name}")
+
+
+def check_learns(trainer: type[ModelTrainer], plugins: Registry) -> None:
+    """Check that answers hang on the values of a row, and not on the row being one that was seen.
+
+    An estimator that looks rows up, or labels by the hash of a row, answers something else when its inputs move by a
+    thousandth of their spread. One that learnt from values hardly does, even on the rows that it was fitted on.
+    """
+    import numpy as np
+
+    data = example_data(trainer, plugins, "usual")
+    fitted, seen = _fit(trainer, data), data.split.train
+    on_seen = dataclasses.replace(data, split=dataclasses.replace(data.split, test=seen))
+    rows = (frame.iloc[seen][list(data.inputs)] for frame in (data.frame, jitter.nudged(on_seen).frame))
+    before, after = (_answers(fitted, asked) for asked in rows)
+    for name in (n for n in before if str(n).startswith(CONTINUOUS) and before[n].dtype.kind == "f"):
+        answers = before[name].to_numpy()
+        spread = np.abs(answers - np.median(answers)).mean()
+        moved = np.abs(answers - after[name].to_numpy()).mean()
+        assert moved <= jitter.LOST * spread, (
+            f"{trainer.spec.name}: {name} moves by {moved / spread:.0%} of its spread when the inputs move by a "
+            "thousandth of theirs; its estimator looks rows up that it has seen"
+        )
 
 
 def check_survives(trainer: type[ModelTrainer], plugins: Registry, kind: Kind) -> None:

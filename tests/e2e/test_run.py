@@ -79,8 +79,8 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-def test_all_25_models_are_done_and_stand_beside_their_baselines(finished_run: Run) -> None:
-    assert len(MODELS) == 25
+def test_all_models_are_done_and_stand_beside_their_baselines(finished_run: Run) -> None:
+    assert len(MODELS) >= 25
     trained = {r["name"]: r for r in ledger(finished_run.home) if r["stage"] == "train"}
     assert {name: r["status"] for name, r in trained.items()} == dict.fromkeys(MODELS, "done")
     for name, result in trained.items():
