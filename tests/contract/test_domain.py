@@ -115,7 +115,8 @@ def test_every_unit_ends_well_on_both_sides(runs: tuple[Finished, Finished]) -> 
 
 
 def test_results_have_the_same_figures(runs: tuple[Finished, Finished]) -> None:
-    ours, theirs = ([dataclasses.replace(result, seconds=0.0) for result in run.results] for run in runs)
+    # What a result was made of names the platform among the settings, and its tables by their versions.
+    ours, theirs = ([dataclasses.replace(result, seconds=0.0, made_of="") for result in run.results] for run in runs)
     assert ours == theirs
 
 
