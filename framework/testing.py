@@ -106,8 +106,8 @@ def check_learns(trainer: type[ModelTrainer], plugins: Registry) -> None:
         spread = np.abs(answers - np.median(answers)).mean()
         moved = np.abs(answers - after[name].to_numpy()).mean()
         assert moved <= jitter.LOST * spread, (
-            f"{trainer.spec.name}: {name} moves by {moved / spread:.0%} of its spread when the inputs move by a "
-            "thousandth of theirs; its estimator looks rows up that it has seen"
+            f"{trainer.spec.name}: {name}, whose spread is {spread:.3g}, moves by {moved:.3g} when the inputs move by "
+            "a thousandth of their spread; its estimator looks rows up that it has seen"
         )
 
 

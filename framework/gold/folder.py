@@ -73,16 +73,19 @@ class FolderReader(GoldReader):
         """Return the newest day on which any row of a fact table became known."""
         return newest_known_day(self, self._tables, str(self._folder), self._runtime.clock.now().date())
 
-    def state(self, table: GoldTable) -> str:
-        """Return a hash of the table's files: names, sizes, and when each was written or put there."""
-        places = self._places(table)
-        files = [place for place in places if place.is_file()]
-        files += [file for place in places for file in place.rglob("*") if file.is_file()]
-        lines = []
-        for file in sorted(files):
-            facts = file.stat()
-            lines.append(f"{file} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}")
-        return short_hash(lines)
+    def state(self, table: GoldTable) -> str | None:
+        """Return a hash of the table's files: names, sizes, and when each was written or put there.
+
+        ``None`` if one of them may not be looked at, or goes meanwhile: whoever needs the table will name it.
+        """
+        try:
+            places = self._places(table)
+            files = [place for place in places if place.is_file()]
+            files += [file for place in places for file in place.rglob("*") if file.is_file()]
+            facts = [(file, file.stat()) for file in sorted(files)]
+        except OSError:
+            return None
+        return short_hash([f"{file} {of.st_size} {of.st_mtime_ns} {of.st_ctime_ns}" for file, of in facts])
 
     def _places(self, table: GoldTable) -> list[Path]:
         """Return the files and folders of a table's name: more than one is an error of whoever reads it."""

@@ -222,7 +222,7 @@ def _make_database(file: Path) -> None:
     MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
     try:
         os.link(made, file)
-    except FileExistsError:
+    except FileExistsError:  # another first run was faster: its file stays
         pass
     except OSError:  # a file system without hard links: of two at once the last one's stays
         made.replace(file)

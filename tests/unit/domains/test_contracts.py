@@ -25,6 +25,10 @@ def test_lookups_baseline_and_required_features_exist(trainer):
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_same_rows_give_the_same_answers(trainer):
     check_deterministic(trainer, PLUGINS)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_answers_hang_on_values_and_not_on_rows_that_were_seen(trainer):
     check_learns(trainer, PLUGINS)
 
 

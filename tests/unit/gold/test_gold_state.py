@@ -24,7 +24,7 @@ OTHER = GoldTable(name="others", description="others", columns=TABLE.columns, kn
 ROWS = pa.table({"at": [1, 2, 3]})
 
 
-def state(folder: Path, table: GoldTable = TABLE) -> str:
+def state(folder: Path, table: GoldTable = TABLE) -> str | None:
     return FolderReader(cast("Any", None), folder, (TABLE, OTHER)).state(table)
 
 
@@ -68,6 +68,23 @@ def test_another_tables_file_is_another_state(tmp_path: Path) -> None:
     pq.write_table(ROWS, tmp_path / "others.parquet")
     assert state(tmp_path) == before
     assert state(tmp_path, OTHER) != before
+
+
+def test_a_folder_that_may_not_be_looked_into_tells_nothing(tmp_path: Path) -> None:
+    """One such table must not cost the features that do not need it: nothing is taken for unchanged, that is all."""
+    closed = tmp_path / "facts"
+    closed.mkdir()
+    pq.write_table(ROWS, closed / "part.parquet")
+    assert state(tmp_path) is not None
+    user = os.geteuid()
+    tmp_path.chmod(0)
+    try:
+        if user == 0:  # who may look into everything
+            os.seteuid(65534)
+        assert state(tmp_path) is None
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
 
 
 class Silent(GoldReader):
