@@ -24,6 +24,7 @@ Use
 
 - :class:`GoldView`: gold as it was known on a day. :class:`Label`: what a label is made of.
 - :data:`KNOWN_AT`, :data:`LABEL_KNOWN_AT`: the columns that say when a row of gold, or a label, became known.
+- :func:`stack`: the rows of two frames, whatever columns one of them lacks.
 - :func:`midnight`: the moment at which a day begins. :mod:`errors`: what to raise.
 - :data:`hookimpl`: marks the functions of a plugin module. :func:`discover`: what all installed domains offer.
 - :data:`WORTH_AN_ALERT`: the skill that a detector must show before it may call a person.
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from framework.declare.model import FromFeature, GroupPrior, Lookup, ModelSpec, Task, days, hours
     from framework.declare.table import Feature, TableSpec
     from framework.features.builder import DailyFeatures, EventFeatures, FeatureBuilder
+    from framework.gold.frames import stack
     from framework.gold.view import GoldSource, GoldView
     from framework.ops.doctor.command import run_doctor
     from framework.scoring.scorer import BatchScorer
@@ -66,6 +68,7 @@ _MODULES = {
     ),
     "framework.declare.table": ("Feature", "TableSpec"),
     "framework.features.builder": ("DailyFeatures", "EventFeatures", "FeatureBuilder"),
+    "framework.gold.frames": ("stack",),
     "framework.gold.view": ("GoldSource", "GoldView"),
     "framework.ops.doctor.command": ("run_doctor",),
     "framework.scoring.scorer": ("BatchScorer",),
@@ -116,6 +119,7 @@ __all__ = [
     "learners",
     "midnight",
     "run_doctor",
+    "stack",
 ]
 
 

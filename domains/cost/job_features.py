@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domains.cost.usage import JOB, JOB_COST, PRICED, SAVED, savings, share_saved, usage
 from domains.gold.runs import OUTCOME, job_runs
-from framework import DailyFeatures, Feature, TableSpec, days
+from framework import DailyFeatures, Feature, TableSpec, days, stack
 from framework import formulas as fx
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class CostJobFeatures(DailyFeatures):
             )
         ended = job_runs(gold).where("end_time IS NOT NULL")
         runs = ended.selectExpr(*JOB, "end_day AS day", "end_time", "seconds", "failed")
-        return events.unionByName(runs, allowMissingColumns=True)
+        return stack(events, runs)
 
 
 def job_cost(gold: GoldView, day: str) -> DataFrame:

@@ -252,6 +252,6 @@ _EVERY_DAY = _ITEM.format(more="", since=ITEM_PAST, until=ITEM_GAP)
 PAST_OF_ITEM = (
     f"max(booked) {_EVERY_DAY} AS highest",
     f"max(hours) {_EVERY_DAY} AS longest",
-    f"max(booked) {_ITEM.format(more=', weekday(day)', since=ITEM_PAST, until=7)} AS highest_of_weekday",
+    f"max(booked) {_ITEM.format(more=', dayofweek(day)', since=ITEM_PAST, until=7)} AS highest_of_weekday",
     f"count(*) {_ITEM.format(more='', since=ITEM_PAST, until=1)} AS seen",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.performance.statements import HISTORY, WAREHOUSE, statements
-from framework import KNOWN_AT, days, midnight
+from framework import KNOWN_AT, days, midnight, stack
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -46,7 +46,7 @@ def _cluster_days(gold: GoldView) -> DataFrame:
     """Sweep over each day's changes: clusters and statements come and go, and between two changes nothing happens."""
     from pyspark.sql import functions as F
 
-    changes = _edges(_steps(gold), "clusters").unionByName(_edges(_busy(gold), "busy"), allowMissingColumns=True)
+    changes = stack(_edges(_steps(gold), "clusters"), _edges(_busy(gold), "busy"))
     changes = changes.groupBy(*WAREHOUSE, "day", "at").agg(
         F.expr("coalesce(sum(clusters), 0) AS clusters"), F.expr("coalesce(sum(busy), 0) AS busy")
     )

@@ -21,6 +21,7 @@ from framework import (
     Task,
     days,
     learners,
+    stack,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class WarehouseOptimizer(ClassificationTrainer):
 
     def labels(self, gold: GoldView, as_of: date) -> Label:
         """Label days by the rule on the week after."""
-        events = statements(gold).unionByName(cluster_days(gold), allowMissingColumns=True)
+        events = stack(statements(gold), cluster_days(gold))
         sums = (f"coalesce(sum({c}), 0)" for c in
                 ("queue_ms", "total_ms", "idle_minutes", "running_minutes", "least_minutes"))  # fmt: skip
         known = events.where("workspace_id IS NOT NULL AND warehouse_id IS NOT NULL")

@@ -10,7 +10,7 @@ from domains.performance.statements import WAREHOUSE, WAREHOUSE_NEEDS, statement
 from domains.performance.warehouse_day import CLUSTER_DAY, STATEMENTS
 from domains.performance.warehouse_levels import ACTIVITY, LATENCY, WAITING
 from domains.performance.warehouse_shape import CACHED, CAPACITY, SHIFTS
-from framework import DailyFeatures, TableSpec
+from framework import DailyFeatures, TableSpec, stack
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,10 +36,10 @@ class PerformanceFeatures(DailyFeatures):
         """Return statements on the day they ended, the clusters' days, and changes of settings."""
         events = statements(gold)
         if gold.has(EVENTS):
-            events = events.unionByName(cluster_days(gold), allowMissingColumns=True)
+            events = stack(events, cluster_days(gold))
         else:
             events = events.selectExpr("*", *(f"cast(NULL AS double) AS {name}" for name in MEASURES))
-        events = events.unionByName(alike_days(gold), allowMissingColumns=True)
+        events = stack(events, alike_days(gold))
         if gold.has(SETTINGS):
-            events = events.unionByName(changes(gold), allowMissingColumns=True)
+            events = stack(events, changes(gold))
         return with_settings(gold, events)

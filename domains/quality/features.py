@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domains.gold.contract.snapshots import TABLE
 from domains.quality.changes import MAX_GAP, SEEN, SHAPE, WRITES, column_changes, seen_tables, writes
-from framework import DailyFeatures, Feature, TableSpec, days
+from framework import DailyFeatures, Feature, TableSpec, days, stack
 from framework import formulas as fx
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ FRESHNESS = (
     fx.derived(
         "gaps",
         "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
-        " (x, i) -> (x - last_writes[i]) / 3600))",
+        " (x, i) -> (x - element_at(last_writes, i + 1)) / 3600))",
         description="hours between the last writes, ascending",
         hidden=True,
         type="array<double>",
@@ -262,7 +262,7 @@ class QualityFeatures(DailyFeatures):
             parts.append(seen_tables(gold).withColumn("row_seen", F.lit(1)))
         events = parts[0]
         for more in parts[1:]:
-            events = events.unionByName(more, allowMissingColumns=True)
+            events = stack(events, more)
         measures = ("row_seen", "row_count", "size_bytes", "column_count", "added", "dropped", "retyped", "write_time")
         absent = [name for name in measures if name not in events.columns]
         kinds = {name: "timestamp" if name == "write_time" else "bigint" for name in absent}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, job_runs, with_runtime
 from domains.reliability.runs import first_runs, followers, retries, with_breach
-from framework import DailyFeatures, Feature, TableSpec, days
+from framework import DailyFeatures, Feature, TableSpec, days, stack
 from framework import formulas as fx
 
 if TYPE_CHECKING:
@@ -301,5 +301,5 @@ class ReliabilityFeatures(DailyFeatures):
         again = retries(followers(runs)).selectExpr(*JOB, "to_date(known_time) AS day", "retry_succeeded")
         events = ended
         for more in (seen, opening, again):
-            events = events.unionByName(more, allowMissingColumns=True)
+            events = stack(events, more)
         return events

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, MAX_RUN, NEEDS, OUTCOME, RUN, job_runs
 from domains.reliability.runs import followers, retries
-from framework import EventFeatures, Feature, TableSpec, days
+from framework import EventFeatures, Feature, TableSpec, days, stack
 from framework import formulas as fx
 
 if TYPE_CHECKING:
@@ -138,4 +138,4 @@ class ReliabilityRunFeatures(EventFeatures):
             "failures_nearby", F.coalesce(F.sum("failed").over(hour), F.lit(0))
         )
         again = retries(followers(runs)).withColumnRenamed("known_time", "end_time")
-        return ended.unionByName(again, allowMissingColumns=True)
+        return stack(ended, again)

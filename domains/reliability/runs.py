@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domains.gold.runs import JOB, RUN, SLICE
-from framework import hours
+from framework import hours, stack
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -75,7 +75,7 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
         *JOB, "unix_date(known_day) AS at", "end_hours AS past_hours"
     )
     asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
-    both = asked.unionByName(past, allowMissingColumns=True)
+    both = stack(asked, past)
     over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"
     deadline = f"coalesce(sla_hours, {fx.nearest_rank(f'sort_array(collect_list(past_hours) {over})', share)})"
     judged = both.withColumn("deadline", F.expr(deadline)).where("run_id IS NOT NULL")
@@ -104,7 +104,7 @@ def followers(runs: DataFrame) -> DataFrame:
     ends = runs.where("failed = 1").select("*", F.col("end_time").alias("at"), F.lit(0).alias("kind"))
     # Backwards in time, so that the frame grows row by row instead of being scanned for each row.
     order = Window.partitionBy(*JOB).orderBy(F.desc("at"), F.desc("kind"), F.desc("started"))
-    found = ends.unionByName(starts, allowMissingColumns=True).withColumn(
+    found = stack(ends, starts).withColumn(
         "next", F.last("started", ignorenulls=True).over(order.rowsBetween(Window.unboundedPreceding, -1))
     )
     in_time = F.col("next.start_time") <= F.col("end_time") + F.lit(RETRY_WITHIN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from framework import formulas as fx
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -74,7 +76,7 @@ def _audited(gold: GoldView) -> DataFrame:
         "service_name AS service",
         "user_agent AS client",
         f"hour({when}) + minute({when}) / 60D AS hour",
-        f"weekday({when}) >= 5 AS weekend",
+        f"{fx.weekday_of(when)} >= 5 AS weekend",
         # The last part of an address changes from day to day within one network.
         r"CASE WHEN source_ip_address RLIKE '^[0-9]+([.][0-9]+){3}$' THEN substring_index(source_ip_address, '.', 3) "
         "ELSE source_ip_address END AS network",

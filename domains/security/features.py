@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domains.security.audit import MEMORY, REVIEW, USER, audited, changes_of_rights, grant_days, last_seen, named
 from domains.security.user_formulas import MONTH, QUARTER, amount, count, days_with, excess, over_peers, surprise
-from framework import DailyFeatures, TableSpec
+from framework import DailyFeatures, TableSpec, stack
 from framework import formulas as fx
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class SecurityFeatures(DailyFeatures):
         # What became of a day's grants is certain once the days of review are over.
         judged = grant_days(gold).selectExpr("user_id", f"date_add(day, {REVIEW}) AS day", "undone")
         for more in (changes.drop("known_at"), judged, _statements(gold), _reads(gold)):
-            events = events.unionByName(more, allowMissingColumns=True)
+            events = stack(events, more)
         return events
 
 

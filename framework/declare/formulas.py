@@ -184,13 +184,19 @@ def of_date(name: str, sql: str, *, description: str, unit: str = "") -> Feature
 
 def calendar(time: str) -> tuple[Feature, ...]:
     """Declare the weekday of the row's day as two smooth columns and a weekend flag."""
-    angle = f"2 * pi() * weekday({time}) / 7"
-    weekend = f"CASE WHEN weekday({time}) >= 5 THEN 1 ELSE 0 END"
+    weekday = weekday_of(time)
+    angle = f"2 * pi() * {weekday} / 7"
+    weekend = f"CASE WHEN {weekday} >= 5 THEN 1 ELSE 0 END"
     return (
         of_date("weekday_sin", f"sin({angle})", description="weekday on a circle, sine (Monday = 0)"),
         of_date("weekday_cos", f"cos({angle})", description="weekday on a circle, cosine (Monday = 1)"),
         of_date("is_weekend", weekend, description="1 on Saturday and Sunday", unit="0/1"),
     )
+
+
+def weekday_of(day: str) -> str:
+    """Return SQL for the weekday of a date or moment, Monday = 0; engines disagree about the Sunday of ``weekday()``."""
+    return f"((dayofweek({day}) + 5) % 7)"
 
 
 def nearest_rank(array: str, q: float) -> str:

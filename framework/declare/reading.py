@@ -83,6 +83,49 @@ def canonical(sql: str) -> str:
     return re.sub(rf"\b{DAY_NUMBER}\b", "__day", found)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Windowed:
+    """An aggregate over one of the named windows, as it stands in a formula.
+
+    Args:
+        function: Name of the aggregate, in small letters; empty for a form other than ``name(...) OVER window``.
+        of: What it aggregates: the SQL between its brackets.
+        window: Name of the window.
+        text: The whole of it, as written.
+    """
+
+    function: str
+    of: str
+    window: str
+    text: str
+
+
+@functools.lru_cache(maxsize=4096)
+def windowed(sql: str) -> tuple[Windowed, ...]:
+    """Return the aggregates of a formula that are taken over a named window, in their order."""
+    from sqlglot.dialects import Spark
+    from sqlglot.tokenizer_core import TokenType
+
+    tokens = Spark().tokenize(sql)
+    found = []
+    for place, token in enumerate(tokens[:-1]):
+        window = tokens[place + 1].text
+        if token.token_type is not TokenType.OVER or window not in WINDOWS:
+            continue
+        first, depth = place, 0
+        while first > 0:
+            first -= 1
+            kind = tokens[first].token_type
+            depth += (kind is TokenType.R_PAREN) - (kind is TokenType.L_PAREN)
+            if depth == 0:
+                break
+        name = tokens[first - 1]
+        function = name.text.lower() if first > 0 and name.text.lower() != "filter" else ""
+        of = sql[tokens[first].end + 1 : tokens[place - 1].start]
+        found.append(Windowed(function, of, window, sql[name.start : tokens[place + 1].end + 1]))
+    return tuple(found)
+
+
 def with_windows(sql: str, clauses: dict[str, str], within: str) -> str:
     """Put clauses in the place of named windows.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from framework.declare.reading import with_windows
+from framework.features.sliding import Sliding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +84,14 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
     """
     for layer in table.layers():
         added = [c for c in layer if c.stage == "row"]
-        if added:
-            frame = frame.selectExpr("*", *(_typed(c, _sql(c, entity, order, over)) for c in added))
+        if not added:
+            continue
+        if over == "events":
+            frame = frame.selectExpr("*", *(_typed(c, _of_events(c, entity, order)) for c in added))
+            continue
+        sliding = Sliding(entity, order)
+        formulas = [_typed(c, _of_days(c, sliding.replaced(c), entity, order)) for c in added]
+        frame = sliding.added(frame).selectExpr("*", *formulas).drop(*sliding.helpers)
     return frame
 
 
@@ -93,19 +100,24 @@ def _typed(column: Feature, sql: str) -> str:
     return f"CAST({sql} AS {column.type}) AS {column.name}"
 
 
-def _sql(column: Feature, entity: Sequence[str], order: str, over: str) -> str:
-    """Put the window clauses into a formula."""
+def _of_days(column: Feature, sql: str, entity: Sequence[str], order: str) -> str:
+    """Put the windows of a daily table that do not slide into a formula."""
     start = f"(PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN "
-    if over == "days":
-        trailing = f"{start}{max(column.window - 1, 0)} PRECEDING AND CURRENT ROW)"
-        earlier = f"{start}{column.window} PRECEDING AND 1 PRECEDING)"
-        that_day = f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)"
-        peers = f"(PARTITION BY {order})"
-    else:
-        # Both grow from the first event on, so Spark extends them row by row; a frame that slides over a busy
-        # job's events would be computed anew for each of them.
-        earlier = f"{start}UNBOUNDED PRECEDING AND INTERVAL '0 00:00:00.000001' DAY TO SECOND PRECEDING)"
-        that_day = f"{start}UNBOUNDED PRECEDING AND INTERVAL '{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
-        trailing, peers = earlier, ""
-    clauses = {"trailing": trailing, "earlier": earlier, "that_day": that_day, "peers": peers}
+    clauses = {
+        "that_day": f"{start}{column.window} PRECEDING AND {column.window} PRECEDING)",
+        "peers": f"(PARTITION BY {order})",
+    }
+    return with_windows(sql, clauses, order)
+
+
+def _of_events(column: Feature, entity: Sequence[str], order: str) -> str:
+    """Put the windows of a history into a formula.
+
+    Both grow from the first event on, so each row costs the same; a frame that slides over a busy job's events would be
+    computed anew for each of them.
+    """
+    start = f"(PARTITION BY {', '.join(entity)} ORDER BY {order} RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL "
+    earlier = f"{start}'0 00:00:00.000001' DAY TO SECOND PRECEDING)"
+    that_day = f"{start}'{column.window} 00:00:00.000000' DAY TO SECOND PRECEDING)"
+    clauses = {"trailing": earlier, "earlier": earlier, "that_day": that_day, "peers": ""}
     return with_windows(column.sql, clauses, order)

@@ -13,9 +13,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 from framework.base.clock import Clock
+from framework.base.errors import RuntimeSetupError
+from framework.base.logging import get_logger
 from framework.base.paths import literal_path
 from framework.core.services import Services
+from framework.stores.local import sail
 from framework.stores.local.home import made_home
+from framework.stores.local.sail import LocalSail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +99,29 @@ class LocalSpark:
         return SparkSession.builder.getOrCreate()
 
 
+def local_engine(name: str) -> LocalSpark | LocalSail:
+    """Return the engine that a setting names.
+
+    Args:
+        name: ``sail``, ``spark``, or ``auto`` for Sail where it is installed.
+
+    Raises:
+        RuntimeSetupError: If Sail is asked for by name and not installed.
+    """
+    if name == "spark":
+        return LocalSpark()
+    if sail.is_there():
+        return LocalSail()
+    if name == "sail":
+        raise RuntimeSetupError(
+            what="pysail is not installed",
+            where="the setting engine = 'sail'",
+            fix="pip install 'health-monitor-ml[local]', or use engine = 'spark' where there is no build for the machine",
+        )
+    get_logger().info("engine_is_spark", reason="pysail is not installed")
+    return LocalSpark()
+
+
 def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None, *, engines: bool = True) -> Services:
     """Open the embedded runtime below ``settings.home``; returns at once, the rest happens when needed.
 
@@ -117,7 +144,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
 
     os.environ.update(_QUIET | _SHARING)
     home = made_home(settings.home)
-    spark = LocalSpark()
+    spark = local_engine(settings.engine)
     registry: Callable[[], ModelRegistry] = functools.cache(lambda: _open_registry(home, settings))
     if engines:
         spark.boot()

@@ -1,0 +1,54 @@
+"""Sail: an engine in Rust that speaks the protocol of Spark Connect, within this process and without Java.
+
+It answers as Spark does, but for a few functions; docs/performance.md says which, and how they are spelt instead.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+from importlib import util
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_OURS = {
+    "RUST_LOG": "error",  # it tells of each session that comes and goes
+    "SAIL_EXECUTION__COLLECT_STATISTICS": "true",
+}
+LOOPBACK = "127.0.0.1"
+
+
+def is_there() -> bool:
+    """Tell whether Sail is installed: there are builds for the usual platforms, not for all."""
+    return util.find_spec("pysail") is not None
+
+
+class LocalSail:
+    """The process's one session on Sail."""
+
+    def boot(self) -> None:
+        """Do nothing: it stands in a second, when somebody asks for it."""
+
+    def session(self) -> SparkSession:
+        """Return the session; the first call starts the server, on a port of this machine alone."""
+        return _session()
+
+
+@functools.cache
+def _session() -> SparkSession:
+    for name, value in _OURS.items():
+        os.environ.setdefault(name, value)
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    server = SparkConnectServer(LOOPBACK, 0)
+    server.start(background=True)
+    _, port = server.listening_address
+    session: SparkSession = SparkSession.builder.remote(f"sc://{LOOPBACK}:{port}").create()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    atexit.register(server.stop)
+    atexit.register(session.stop)
+    return session
