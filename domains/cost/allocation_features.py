@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domains.cost.money import amount, spent
 from domains.cost.usage import CENTER, TAGGED, usage
 from framework import DailyFeatures, Feature, TableSpec, days
 from framework import formulas as fx
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from framework import GoldView
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
-MONEY = "list price"
 GROUP = "OVER peers_within(workspace_id)"
 
 
@@ -35,14 +35,14 @@ class CostAllocationFeatures(DailyFeatures):
         time="usage_date",
         needs=TAGGED,
         columns=(
-            fx.daily("cost", "coalesce(sum(cost), 0)", empty=0, description="net tagged list cost", unit=MONEY),
+            amount("cost", "sum(cost)", description="net tagged list cost"),
             fx.daily("records", "count(*)", empty=0, description="tagged records", unit="records"),
             fx.daily("jobs", "count(DISTINCT job_id)", empty=0, description="jobs with tagged records", unit="jobs"),
             fx.daily("items", "count(DISTINCT item)", empty=0, description="things with tagged records", unit="items"),
-            fx.total("cost_7d", "cost", window=WEEK, description="net tagged cost, last 7 days", unit=MONEY),
-            fx.total("cost_14d", "cost", window=FORTNIGHT, description="net tagged cost, last 14 days", unit=MONEY),
-            fx.total("cost_28d", "cost", window=MONTH, description="net tagged cost, last 28 days", unit=MONEY),
-            fx.total("cost_84d", "cost", window=days(84), description="net tagged cost, last 84 days", unit=MONEY),
+            spent("cost_7d", "cost", window=WEEK, description="net tagged cost, last 7 days"),
+            spent("cost_14d", "cost", window=FORTNIGHT, description="net tagged cost, last 14 days"),
+            spent("cost_28d", "cost", window=MONTH, description="net tagged cost, last 28 days"),
+            spent("cost_84d", "cost", window=days(84), description="net tagged cost, last 84 days"),
             fx.total("items_7d", "items", window=WEEK, description="things tagged, sum over 7 days", unit="items"),
             fx.total("items_28d", "items", window=MONTH, description="things tagged, sum over 28 days", unit="items"),
             share("share_7d", "cost_7d", description="share of the workspace's tagged cost, last 7 days"),

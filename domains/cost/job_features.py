@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
+from domains.cost.money import MONEY, amount, spent
 from domains.cost.usage import JOB, JOB_COST, PRICED, SAVED, savings, share_saved, usage
 from domains.gold.runs import OUTCOME, job_runs
 from framework import DailyFeatures, Feature, TableSpec, days, stack
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from framework import GoldView
 
 WEEK, FORTNIGHT, MONTH, QUARTER = days(7), days(14), days(28), days(90)
-MONEY = "list price"
 BY_SKU = f"array<struct<cost:double,saved:{SAVED}>>"
 VERSIONS = "array<struct<since:date,name:string>>"
 SKU = (*JOB_COST, "fact_usage.sku_name")
 TAGS = (*JOB_COST, "fact_usage.custom_tags")
 NAME = ("dim_job.name", "dim_job.change_time")
-
-
-amount = partial(fx.counted, unit=MONEY)
 
 
 def avoidable(name: str, window: int, description: str) -> Feature:
@@ -65,15 +61,12 @@ DAY = (
 )  # fmt: skip
 
 LEVELS = (
-    fx.total("cost_7d", "cost", window=WEEK, description="net cost, last 7 days", unit=MONEY),
-    fx.total("cost_28d", "cost", window=MONTH, description="net cost, last 28 days", unit=MONEY),
+    spent("cost_7d", "cost", window=WEEK, description="net cost, last 7 days"),
+    spent("cost_28d", "cost", window=MONTH, description="net cost, last 28 days"),
     fx.total("dbu_28d", "dbu", window=MONTH, description="DBU, last 28 days", unit="DBU"),
-    fx.total("all_purpose_7d", "all_purpose_cost", window=WEEK, description="all-purpose cost, last 7 days",
-             unit=MONEY),
-    fx.total("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, description="all-purpose cost, last 14 days",
-             unit=MONEY),
-    fx.total("all_purpose_28d", "all_purpose_cost", window=MONTH, description="all-purpose cost, last 28 days",
-             unit=MONEY),
+    spent("all_purpose_7d", "all_purpose_cost", window=WEEK, description="all-purpose cost, last 7 days"),
+    spent("all_purpose_14d", "all_purpose_cost", window=FORTNIGHT, description="all-purpose cost, last 14 days"),
+    spent("all_purpose_28d", "all_purpose_cost", window=MONTH, description="all-purpose cost, last 28 days"),
     avoidable("avoidable_7d", 7, "what jobs compute would have saved, last 7 days"),
     avoidable("avoidable_28d", 28, "what jobs compute would have saved, last 28 days"),
     fx.lagged("avoidable_28d_before", "avoidable_28d", by=MONTH, description="the same, 28 days ago", unit=MONEY),

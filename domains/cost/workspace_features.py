@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
+from domains.cost.money import MONEY, amount, spent
 from domains.cost.options import CostOptions
 from domains.cost.usage import COST, TAGGED, WORKSPACE, usage
 from framework import DailyFeatures, Feature, TableSpec, days
@@ -26,10 +26,6 @@ DBU = ("fact_usage.usage_unit", "fact_usage.usage_quantity")
 WAREHOUSE = ("fact_usage.usage_metadata_warehouse_id",)
 JOBS = ("fact_usage.usage_metadata_job_id",)
 SPAN = ("fact_usage.usage_start_time", "fact_usage.usage_end_time")
-MONEY = "list price"
-
-
-amount = partial(fx.counted, unit=MONEY)
 
 
 def rise(name: str, of: str, *, description: str) -> Feature:
@@ -135,12 +131,12 @@ PAST = (
 )  # fmt: skip
 
 LEVELS = (
-    fx.total("cost_3d", "cost", window=days(3), description="net cost, last 3 days", unit=MONEY),
-    fx.total("cost_7d", "cost", window=WEEK, description="net cost, last 7 days", unit=MONEY),
-    fx.total("cost_28d", "cost", window=MONTH, description="net cost, last 28 days", unit=MONEY),
-    fx.total("cost_84d", "cost", window=QUARTER, description="net cost, last 84 days", unit=MONEY),
-    fx.total("job_cost_28d", "job_cost", window=MONTH, description="cost of jobs, last 28 days", unit=MONEY),
-    fx.total("tagged_cost_28d", "tagged_cost", window=MONTH, description="tagged cost, last 28 days", unit=MONEY),
+    spent("cost_3d", "cost", window=days(3), description="net cost, last 3 days"),
+    spent("cost_7d", "cost", window=WEEK, description="net cost, last 7 days"),
+    spent("cost_28d", "cost", window=MONTH, description="net cost, last 28 days"),
+    spent("cost_84d", "cost", window=QUARTER, description="net cost, last 84 days"),
+    spent("job_cost_28d", "job_cost", window=MONTH, description="cost of jobs, last 28 days"),
+    spent("tagged_cost_28d", "tagged_cost", window=MONTH, description="tagged cost, last 28 days"),
     fx.total("unpriced_records_28d", "unpriced_records", window=MONTH, description="unpriced records, last 28 days",
             unit="records"),
     fx.mean("items_7d", "items", window=WEEK, description="items that cost something a day, last 7 days", unit="items"),

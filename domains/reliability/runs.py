@@ -77,7 +77,8 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
     asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
     both = stack(asked, past)
     over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"
-    deadline = f"coalesce(sla_hours, {fx.nearest_rank(f'sort_array(collect_list(past_hours) {over})', share)})"
+    ends = f"sort_array(array_compact(collect_list(past_hours) {over}))"
+    deadline = f"coalesce(sla_hours, {fx.nearest_rank(ends, share)})"
     judged = both.withColumn("deadline", F.expr(deadline)).where("run_id IS NOT NULL")
     return judged.withColumn("breached", (F.col("end_hours") > F.col("deadline")).cast("int")).drop("at", "past_hours")
 
@@ -90,25 +91,30 @@ def followers(runs: DataFrame) -> DataFrame:
 
     Returns:
         The failed runs with ``next``, a struct of the following run's ``start_time``, ``end_time``, ``succeeded``,
-        ``failed``, ``state``, ``pending`` and ``run_id``; NULL if none started within 24 hours.
+        ``failed``, ``state``, ``pending`` and ``run_id``, all NULL if none started within 24 hours.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     # Runs that start together stand in the order of their ids, which does not change when one of them ends.
-    following = F.struct("start_time", "run_id", "end_time", "succeeded", "failed", "state", "pending")
+    told = ("start_time", "run_id", "end_time", "succeeded", "failed", "state", "pending")
+    following = F.struct(*told)
     # A retry may start at the very moment of the failure's end; a failure without length is no retry of that moment,
     # or it would follow itself.
     kind = F.when((F.col("failed") == 1) & (F.col("start_time") == F.col("end_time")), -1).otherwise(1)
-    starts = runs.select(*JOB, F.col("start_time").alias("at"), kind.alias("kind"), following.alias("started"))
+    starts = runs.select(
+        *JOB, "run_id", F.col("start_time").alias("at"), kind.alias("kind"), following.alias("started")
+    )
     ends = runs.where("failed = 1").select("*", F.col("end_time").alias("at"), F.lit(0).alias("kind"))
     # Backwards in time, so that the frame grows row by row instead of being scanned for each row.
-    order = Window.partitionBy(*JOB).orderBy(F.desc("at"), F.desc("kind"), F.desc("started"))
+    order = Window.partitionBy(*JOB).orderBy(F.desc("at"), F.desc("kind"), F.desc("run_id"))
     found = stack(ends, starts).withColumn(
         "next", F.last("started", ignorenulls=True).over(order.rowsBetween(Window.unboundedPreceding, -1))
     )
     in_time = F.col("next.start_time") <= F.col("end_time") + F.lit(RETRY_WITHIN)
-    return found.where("kind = 0").withColumn("next", F.when(in_time, F.col("next"))).drop("at", "kind", "started")
+    # Field by field: not every engine lets the fields of a struct go with it.
+    near = F.struct(*(F.when(in_time, F.col(f"next.{name}")).alias(name) for name in told))
+    return found.where("kind = 0").withColumn("next", near).drop("at", "kind", "started")
 
 
 def retries(failures: DataFrame) -> DataFrame:

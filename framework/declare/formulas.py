@@ -64,9 +64,22 @@ def counted(
     return daily(name, f"coalesce({sql}, 0)", empty=0, description=description, unit=unit, needs=needs, hidden=hidden)
 
 
-def total(name: str, of: str, *, window: timedelta, description: str, unit: str = "") -> Feature:
-    """Declare the sum of a daily column over trailing days."""
-    return _over(name, f"sum({of}) OVER trailing", window, description, unit)
+def total(
+    name: str, of: str, *, window: timedelta, description: str, unit: str = "", digits: int | None = None
+) -> Feature:
+    """Declare the sum of a daily column over trailing days.
+
+    Args:
+        name: Column name.
+        of: What to add up.
+        window: The trailing days.
+        description: Meaning.
+        unit: Unit.
+        digits: Decimals to which the sum is rounded, for amounts that may cancel: a charge and its correction are then
+            0, and not what rounding left of them.
+    """
+    sql = f"sum({of}) OVER trailing"
+    return _over(name, sql if digits is None else f"round({sql}, {digits})", window, description, unit)
 
 
 def mean(name: str, of: str, *, window: timedelta, description: str, unit: str = "") -> Feature:
@@ -195,7 +208,7 @@ def calendar(time: str) -> tuple[Feature, ...]:
 
 
 def weekday_of(day: str) -> str:
-    """Return SQL for the weekday of a date or moment, Monday = 0; engines disagree about the Sunday of ``weekday()``."""
+    """Return SQL for the weekday of a date or moment, Monday = 0; engines disagree about ``weekday`` of a Sunday."""
     return f"((dayofweek({day}) + 5) % 7)"
 
 

@@ -29,7 +29,8 @@ class _Rule:
     """How an aggregate of a window follows from those of its two parts.
 
     Args:
-        parts: Aggregates of the value ``{x}``, each as it is taken forwards in time and backwards; ``{over}`` is the frame.
+        parts: Aggregates of the value ``{x}``, each as it is taken forwards in time and backwards; ``{day}`` is the
+            row's day and ``{over}`` the frame.
         whole: SQL of the aggregate: ``{a0}`` is the first of the earlier part, ``{b0}`` of the later one, and ``{x}``
             the row's own value. A part that has no row is NULL; a count may also be 0.
     """
@@ -52,11 +53,11 @@ _MEAN = _Rule(
 )
 # Values that are all alike have no spread, whatever rounding makes of the distance between the parts' means.
 _SPREAD = _Rule(
-    _both("count({x})", "avg({x})", "var_pop({x})", "min({x})", "max({x})"),
+    _both("count({x})", "sum(CAST({x} AS DOUBLE))", "var_pop({x})", "min({x})", "max({x})"),
     f"(CASE WHEN {_COUNT} < 2 THEN CAST(NULL AS DOUBLE)"
     " WHEN coalesce(least({a3}, {b3}), {a3}, {b3}) = coalesce(greatest({a4}, {b4}), {a4}, {b4}) THEN 0D"
     " ELSE sqrt((coalesce({a2} * {a0}, 0) + coalesce({b2} * {b0}, 0)"
-    " + coalesce(({a1} - {b1}) * ({a1} - {b1}) * {a0} * {b0} / nullif({a0} + {b0}, 0), 0))"
+    " + coalesce(pow({a1} / nullif({a0}, 0) - {b1} / nullif({b0}, 0), 2) * {a0} * {b0} / nullif({a0} + {b0}, 0), 0))"
     f" / nullif({_COUNT} - 1, 0)) END)",
 )
 _RULES = {
@@ -69,10 +70,11 @@ _RULES = {
     "max": _Rule(_both("max({x})"), _GREATEST),
     "stddev": _SPREAD,
     "stddev_samp": _SPREAD,
+    # An engine may turn a backwards order round, and then collects forwards: the days say which is which.
     "collect_list": _Rule(
-        (("array_compact(collect_list({x}) {over})", "reverse(array_compact(collect_list({x}) {over}))"),),
-        "(CASE WHEN {a0} IS NULL THEN coalesce({b0}, slice(array({x}), 1, 0))"
-        " WHEN {b0} IS NULL THEN {a0} ELSE concat({a0}, {b0}) END)",
+        _both("collect_list(CASE WHEN {x} IS NOT NULL THEN named_struct('day', {day}, 'x', {x}) END)"),
+        "transform(sort_array(array_compact(CASE WHEN {a0} IS NULL THEN {b0} WHEN {b0} IS NULL THEN {a0}"
+        " ELSE concat({a0}, {b0}) END)), one -> one.x)",
     ),
     "last": _Rule((("last({x}, true) {over}", "first({x}, true) {over}"),), "coalesce({b0}, {a0})"),
 }
@@ -151,8 +153,8 @@ class Sliding:
         named = {"x": x}
         ends = self._ends.setdefault((length, window), {})
         for place, (later, earlier) in enumerate(rule.parts):
-            named[f"b{place}"] = self._part(later.format(x=x, over=forwards))
-            name = self._part(earlier.format(x=x, over=backwards))
+            named[f"b{place}"] = self._part(later.format(x=x, day=self._day, over=forwards))
+            name = self._part(earlier.format(x=x, day=self._day, over=backwards))
             ends[name] = name
             field = f"{_end(length, window)}.{name}"
             # The window may begin in the block of its last day: then the later part is all of it.

@@ -97,7 +97,9 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
 
 def _typed(column: Feature, sql: str) -> str:
     """Return one SQL text per column: each function call from Python would be a message to the JVM."""
-    return f"CAST({sql} AS {column.type}) AS {column.name}"
+    value = f"CAST({sql} AS {column.type})"
+    # Added to 0, a negative 0 becomes 0: engines differ in whether the two are the same.
+    return f"{value} + 0D AS {column.name}" if column.type == "double" else f"{value} AS {column.name}"
 
 
 def _of_days(column: Feature, sql: str, entity: Sequence[str], order: str) -> str:
