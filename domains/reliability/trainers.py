@@ -187,7 +187,7 @@ class PipelineHealthScorer(RegressionTrainer):
         """Label days by the share of bad runs in the week after, with "late" as it was known on the day."""
         usual = ReliabilityFeatures().facts(gold, "p95_seconds_28d")
         runs = job_runs(gold).where("decided = 1 OR pending")
-        bad = "CASE WHEN failed = 1 OR seconds > p95_seconds_28d THEN 1.0 WHEN decided = 1 THEN 0.0 END"
+        bad = "CASE WHEN failed = 1 OR seconds > p95_seconds_28d THEN 1D WHEN decided = 1 THEN 0D END"
         healthy = f"100 * (1 - avg({bad}))"
         return Label(events=runs, day="start_day", value=healthy, context=usual, pending="pending", settle=SLICE)
 

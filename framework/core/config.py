@@ -104,8 +104,8 @@ class Settings(Frozen):
         platform: ``local`` for the embedded runtime, ``databricks`` for Unity Catalog and the workspace's Spark.
         gold: Name of a gold source (``simulate``, ``system``), a folder of gold tables, or on Databricks the
             ``catalog.schema`` that holds them.
-        engine: What the embedded runtime computes with: ``sail`` (needs no Java), ``spark`` (Spark itself), or ``auto``:
-            Sail where it is installed, else Spark.
+        engine: What the embedded runtime computes with: ``sail`` (needs no Java), ``spark`` (Spark itself), or
+            ``auto``: Sail where it is installed, else Spark.
         home: Folder of the embedded runtime: tables, MLflow, artefacts, ledger.
         as_of: The day to act on; ``None`` for the newest day of the source.
         catalog: First level of table and model names.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MARK = "__w"
 """What helper columns begin with; names of features begin with a letter."""
+_BACKWARDS = f"{_MARK}_back"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class _Rule:
 
     Args:
         parts: Aggregates of the value ``{x}``, each as it is taken forwards in time and backwards; ``{day}`` is the
-            row's day and ``{over}`` the frame.
+            row's day, ``{over}`` the frame and ``{block}`` the whole block.
         whole: SQL of the aggregate: ``{a0}`` is the first of the earlier part, ``{b0}`` of the later one, and ``{x}``
-            the row's own value. A part that has no row is NULL; a count may also be 0.
+            the row's own value, ``{since}`` and ``{until}`` the window's days. A part that has no row is NULL; a count
+            may also be 0.
     """
 
     parts: tuple[tuple[str, str], ...]
@@ -70,11 +72,11 @@ _RULES = {
     "max": _Rule(_both("max({x})"), _GREATEST),
     "stddev": _SPREAD,
     "stddev_samp": _SPREAD,
-    # An engine may turn a backwards order round, and then collects forwards: the days say which is which.
+    # Of the two blocks everything, in the order of their days: a list that grows would be copied at each row.
     "collect_list": _Rule(
-        _both("collect_list(CASE WHEN {x} IS NOT NULL THEN named_struct('day', {day}, 'x', {x}) END)"),
-        "transform(sort_array(array_compact(CASE WHEN {a0} IS NULL THEN {b0} WHEN {b0} IS NULL THEN {a0}"
-        " ELSE concat({a0}, {b0}) END)), one -> one.x)",
+        (("collect_list(CASE WHEN {x} IS NOT NULL THEN named_struct('day', {day}, 'x', {x}) END) {block}",) * 2,),
+        "transform(sort_array(filter(array_compact(CASE WHEN {a0} IS NULL THEN {b0} ELSE concat({a0}, {b0}) END),"
+        " one -> one.day BETWEEN {since} AND {until})), one -> one.x)",
     ),
     "last": _Rule((("last({x}, true) {over}", "first({x}, true) {over}"),), "coalesce({b0}, {a0})"),
 }
@@ -117,12 +119,14 @@ class Sliding:
     def helpers(self) -> list[str]:
         """Columns that nobody needs once the formulas are computed."""
         ends = [_end(*frame) for frame in self._ends]
-        return [*self._values.values(), *self._blocks.values(), *self._parts.values(), *ends]
+        return [_BACKWARDS, *self._values.values(), *self._blocks.values(), *self._parts.values(), *ends]
 
     def _stages(self) -> Iterator[list[str]]:
         values = [f"{sql} AS {name}" for sql, name in self._values.items()]
         blocks = [f"floor({self._day} / {length}) AS {name}" for length, name in self._blocks.items()]
-        yield values + blocks
+        # Through text, lest an engine sees that this is the day backwards, turns the frame round and takes values off.
+        backwards = f"CAST(CAST(-{self._day} AS STRING) AS INT) AS {_BACKWARDS}"
+        yield [*values, *blocks, backwards] if values else []
         yield [f"{sql} AS {name}" for sql, name in self._parts.items()]
         ends = []
         for (length, window), parts in self._ends.items():
@@ -147,14 +151,18 @@ class Sliding:
         x = self._values.setdefault(f"({value})", f"{_MARK}_value_{len(self._values)}")
         block = self._blocks.setdefault(length, f"{_MARK}_block_{length}")
         until = "CURRENT ROW" if window == "trailing" else "1 PRECEDING"
-        start = f"OVER (PARTITION BY {self._keys}, {block} ORDER BY {self._day}"
+        start, back = (
+            f"OVER (PARTITION BY {self._keys}, {block} ORDER BY {order}" for order in (self._day, _BACKWARDS)
+        )
         forwards = f"{start} ROWS BETWEEN UNBOUNDED PRECEDING AND {until})"
-        backwards = f"{start} DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
-        named = {"x": x}
+        backwards = f"{back} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        first, last = (length - 1, 0) if window == "trailing" else (length, 1)
+        named = {"x": x, "since": f"{self._day} - {first}", "until": f"{self._day} - {last}"}
+        whole = f"OVER (PARTITION BY {self._keys}, {block})"
         ends = self._ends.setdefault((length, window), {})
         for place, (later, earlier) in enumerate(rule.parts):
-            named[f"b{place}"] = self._part(later.format(x=x, day=self._day, over=forwards))
-            name = self._part(earlier.format(x=x, day=self._day, over=backwards))
+            named[f"b{place}"] = self._part(later.format(x=x, day=self._day, over=forwards, block=whole))
+            name = self._part(earlier.format(x=x, day=self._day, over=backwards, block=whole))
             ends[name] = name
             field = f"{_end(length, window)}.{name}"
             # The window may begin in the block of its last day: then the later part is all of it.

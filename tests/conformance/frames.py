@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from framework.training.assemble import known_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CLOSE = 1e-9
 
@@ -44,7 +44,9 @@ def write(engine: str, gold: str, as_of: str | None, out: Path, models: tuple[st
         raise SystemExit("\n".join(failed))
     for result in results:
         print(f"{engine} {result.unit}: {result.rows} rows, {result.seconds:.1f} s", flush=True)
-        _keep(out, result.unit, runtime.tables.read(runtime.feature_table(result.unit)))
+    for loaded in runtime.plugins.builders.values():
+        name = loaded.item.table.name
+        _keep(out, name, runtime.tables.read(runtime.feature_table(name)))
     for name, loaded in runtime.plugins.trainers.items():
         if models and name not in models:
             continue

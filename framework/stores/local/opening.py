@@ -116,7 +116,7 @@ def local_engine(name: str) -> LocalSpark | LocalSail:
         raise RuntimeSetupError(
             what="pysail is not installed",
             where="the setting engine = 'sail'",
-            fix="pip install 'health-monitor-ml[local]', or set engine = 'spark' where there is no build for the machine",
+            fix="pip install 'health-monitor-ml[local]', or set engine = 'spark' where no build fits the machine",
         )
     get_logger().info("engine_is_spark", reason="pysail is not installed")
     return LocalSpark()
