@@ -20,6 +20,7 @@ from framework.core.config import Settings
 from framework.core.plugins import discover
 from framework.declare.gold import Days, GoldTable
 from framework.gold.view import GoldReader, GoldView
+from framework.stores.local.opening import local_engine
 from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 DECLARED = {table.name: table for table in TABLES}
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
-CONNECT = os.environ.get("HEALTH_MONITOR_TEST_SPARK") == "connect"
+SPARK = os.environ.get("HEALTH_MONITOR_TEST_SPARK", "")
+"""What the one session of the tests is: the product's own by default, ``jvm`` for Spark, ``connect`` for Spark Connect."""
+CONNECT = SPARK == "connect"
+ENGINE = "spark" if SPARK else "auto"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,17 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark() -> Iterator[SparkSession]:
     """The product's own local session; a JVM takes seconds to start, so there is one for all tests.
 
-    With ``HEALTH_MONITOR_TEST_SPARK=connect`` it is a Spark Connect session, which is what serverless compute speaks.
+    With ``HEALTH_MONITOR_TEST_SPARK=jvm`` it is Spark's own, with ``connect`` one of Spark Connect, which is what
+    serverless compute speaks.
     """
-    session = _connect() if CONNECT else _classic()
+    session = _connect() if CONNECT else local_engine(ENGINE).session()
     yield session
     session.stop()
-
-
-def _classic() -> SparkSession:
-    from framework.stores.local.opening import LocalSpark
-
-    return LocalSpark().session()
 
 
 def _connect() -> SparkSession:
@@ -152,7 +151,7 @@ def open_runtime(spark: SparkSession) -> Callable[..., Runtime]:
     from framework.stores.local import opening
 
     def make(gold: Path | str, home: Path, plugins: Any = None, **options: Any) -> Runtime:
-        settings = Settings.parse({"gold": str(gold), "home": home} | options, "test")
+        settings = Settings.parse({"gold": str(gold), "home": home, "engine": ENGINE} | options, "test")
         # The product opens MLflow in the background and imports the learners; most tests need neither,
         # and two cores are few. The registry still opens when a test asks for it.
         with pytest.MonkeyPatch.context() as patch:

@@ -260,7 +260,7 @@ class QueryOptimizationRecommender(ClassificationTrainer):
         """Label days by the share of bad runs in the week after; a run that cannot tell is left out of it."""
         bad = {name: f"CAST(coalesce(sum({name}_bad) > {OFTEN} * sum({name}_runs), false) AS int)" for name in PROBLEMS}
         # The weeks of neighbouring days hold nearly the same runs: a part of the days says as much as all of them.
-        some = f"pmod(hash(query_fingerprint, {TIME}), {ONE_DAY_IN}) = 0"
+        some = f"pmod(hash(CAST(query_fingerprint AS STRING), {TIME}), {ONE_DAY_IN}) = 0"
         return Label(events=problem_days(gold), value=bad, where=some)
 
     def estimator(self) -> Any:

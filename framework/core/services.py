@@ -56,7 +56,7 @@ class Services:
     to_arrow: Callable[[Frame], pa.Table]
     stage: Callable[[Frame], Frame]
     open_delta: Callable[[str], DataFrame]
-    keep: Callable[[str, Callable[[], DataFrame]], DataFrame]
+    keep: Callable[[str, Callable[[], Frame]], DataFrame]
     run_id: str
     observers: tuple[TrainingObserver, ...] = ()
 

@@ -90,7 +90,7 @@ def _as_text(column: str, found: str) -> Cast:
 def _as_identifier(column: str, found: str) -> Cast:
     """Identifiers that became numbers on the way are whole numbers again; other text stays as it is."""
     if found == TEXT:
-        whole = _whole(f"try_cast({column} AS DECIMAL(38, 18))")
+        whole = _whole(_decimal(column))
         return Cast(
             f"CASE WHEN lower(trim({column})) = 'nan' THEN NULL WHEN {column} RLIKE '{FLOATED}' "
             f"THEN coalesce({whole}, {column}) ELSE {column} END"
@@ -101,6 +101,13 @@ def _as_identifier(column: str, found: str) -> Cast:
         value = f"CASE WHEN {missing} THEN NULL WHEN {exact} THEN {_whole(column)} END"
         return Cast(value, f"{column} IS NOT NULL AND NOT {missing} AND ({value}) IS NULL")
     return _as_text(column, found)
+
+
+def _decimal(text: str) -> str:
+    """Return SQL for the exact number that text names. Not every engine reads an exponent into a decimal."""
+    double = f"try_cast({text} AS DOUBLE)"
+    whole = f"try_cast(CASE WHEN {double} % 1 = 0 THEN {double} END AS DECIMAL(38, 0))"
+    return f"coalesce(try_cast({text} AS DECIMAL(38, 18)), try_cast({whole} AS DECIMAL(38, 18)))"
 
 
 def _whole(number: str) -> str:
@@ -118,7 +125,7 @@ def _as_number(column: str, found: str, declared: str) -> Cast:
         return _unfit(declared)
     is_whole = declared.upper() in ("INT", "BIGINT")
     if found == TEXT and is_whole:  # "3600.0" is a whole number
-        number = f"try_cast({column} AS DECIMAL(38, 18))"
+        number = _decimal(column)
         return _tried(column, f"CASE WHEN {_is_whole(number)} THEN try_cast({number} AS {declared}) END")
     if found == TEXT:
         value = f"try_cast({column} AS {declared})"
@@ -139,7 +146,7 @@ def _as_flag(column: str, found: str, declared: str) -> Cast:
     if found == "boolean":
         return Cast(column)
     if found == TEXT:
-        number = f"try_cast({column} AS DECIMAL(38, 18))"
+        number = _decimal(column)
         value = f"coalesce(try_cast({column} AS BOOLEAN), CASE {number} WHEN 0 THEN false WHEN 1 THEN true END)"
         return Cast(value, f"lower(trim({column})) NOT IN ('', 'nan', 'none', 'null') AND ({value}) IS NULL")
     value = f"CASE {column} WHEN 0 THEN false WHEN 1 THEN true END"
@@ -204,6 +211,11 @@ def _each(column: str, declared: str, values: str = "") -> Cast:
 
 
 def _from_json(column: str, text: str, declared: str) -> Cast:
-    """Read text as JSON, with the single quotes and the ``None`` of Python; text that says "nothing" is NULL."""
-    value = f"from_json(regexp_replace({text}, ': None(?=[,}}])', ': null'), '{declared}')"
+    """Read text as JSON, with the single quotes and the ``None`` of Python; text that says "nothing" is NULL.
+
+    Not every engine reads single quotes: where it does not, those around text without quotes become double ones.
+    """
+    said = f"regexp_replace({text}, ': None([,}}])', ': null$1')"
+    doubled = f"regexp_replace({said}, '\\'([^\\'\"]*)\\'', '\"$1\"')"
+    value = f"coalesce(from_json({said}, '{declared}'), from_json({doubled}, '{declared}'))"
     return Cast(value, f"lower(trim({column})) NOT IN ('', 'null', 'none', 'nan') AND ({value}) IS NULL")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,24 +10,19 @@ from framework.base.logging import get_logger
 from framework.base.paths import literal_path
 from framework.declare.labels import KNOWN_AT
 from framework.declare.table import short_hash
-from framework.gold.casting import quoted
+from framework.gold.files import csv_rows, is_plain, parquet_kinds, parquet_rows
 from framework.gold.validation import validate
 from framework.gold.view import GoldReader, GoldSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
+    from framework.core.ports import Frame
     from framework.core.services import Services
     from framework.declare.gold import GoldTable
-
-
-SEPARATORS = (",", ";", "\t")
-LFS = b"version https://git-lfs"
-"""What a pointer to a file that was not fetched begins with."""
 
 
 class FolderReader(GoldReader):
@@ -52,7 +45,8 @@ class FolderReader(GoldReader):
         Raises:
             GoldError: If the table stands there in two forms, or a file is not what its name says.
         """
-        spark = self._runtime.spark
+        from pyspark.sql import functions as F
+
         found = self._places(table)
         if len(found) > 1:
             raise GoldError(
@@ -66,8 +60,21 @@ class FolderReader(GoldReader):
         if (place / "_delta_log").is_dir():  # whatever the folder is called: its files hold all versions
             return self._runtime.open_delta(str(place))
         if place.suffix == ".csv":
-            return _csv(spark, place)
-        return _parquet(spark, place, table.name)
+            return self._kept(table, lambda: csv_rows(place))
+        kinds = parquet_kinds(place, table.name)
+        if not kinds:
+            return None
+        if is_plain(place, kinds):
+            frame = self._runtime.spark.read.parquet(literal_path(place))
+        else:
+            frame = self._kept(table, lambda: parquet_rows(place, kinds))
+        # An engine would call a column without any value, which has no type, a whole number.
+        empty = {name: F.lit(None) for name, kind in kinds.items() if str(kind) == "null"}
+        return frame.withColumns(empty) if empty else frame  # Spark Connect refuses to add nothing
+
+    def _kept(self, table: GoldTable, rows: Callable[[], Frame]) -> DataFrame:
+        """Return rows that were read here, once for each state of the files."""
+        return self._runtime.keep(f"gold {table.name} {self.state(table)}", rows)
 
     def newest_day(self) -> date:
         """Return the newest day on which any row of a fact table became known."""
@@ -138,104 +145,6 @@ def newest_known_day(reader: GoldReader, tables: Iterable[GoldTable], where: str
     if not known:
         raise GoldError(what="no fact table has a row, so there is no newest day", where=where, fix="give --as-of DATE")
     return max(known)
-
-
-def _csv(spark: SparkSession, place: Path) -> DataFrame:
-    """Return a CSV file, or a folder of them, with all columns as text: types are applied by name, not by position.
-
-    Quotes are doubled and values may hold line ends, as pandas and spreadsheets write them. The names are read here:
-    Spark would look for them by a pattern, whatever is escaped.
-    """
-    parts = _parts(place, ".csv")
-    if not parts:
-        what = f"the folder {place.name} holds no .csv file"
-        raise GoldError(what=what, where=place.stem, fix="remove it, or fill it")
-    form = _form(parts[0], place.stem)
-    for part in parts[1:]:
-        if _form(part, place.stem) != form:  # Spark would read it by position
-            what = f"{part.name} has another header, separator or encoding than {parts[0].name}"
-            raise GoldError(what=what, where=place.stem, fix="write all parts alike")
-    names, separator, encoding = form
-    text = spark.read.schema(", ".join(f"{quoted(name)} STRING" for name in names))
-    text = text.option("header", True).option("timeZone", "UTC").option("sep", separator).option("encoding", encoding)
-    return text.option("escape", '"').option("multiLine", True).csv(literal_path(place))
-
-
-def _form(file: Path, table: str) -> tuple[tuple[str, ...], str, str]:
-    """Return names, separator and encoding of a CSV file."""
-    start = _head(file, table)
-    encoding = "UTF-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
-    try:
-        with file.open(encoding="utf-8-sig" if encoding == "UTF-8" else "utf-16", newline="") as opened:
-            line = opened.readline()
-            opened.seek(0)
-            separator = max(SEPARATORS, key=line.count)
-            names = next(csv.reader(opened, delimiter=separator), [])
-    except UnicodeDecodeError as error:
-        what = f"{file.name} is neither UTF-8 nor UTF-16: {error.reason} at byte {error.start}"
-        raise GoldError(what=what, where=table, fix="write it as UTF-8") from error
-    plain = [name.strip().lower() for name in names]
-    if len(set(plain)) < len(plain) or "" in plain:
-        what = f"the header of {file.name} has names that are empty or stand twice: {line.strip()[:200]}"
-        raise GoldError(what=what, where=table, fix="give each column a name of its own")
-    return tuple(names), separator, encoding
-
-
-def _parquet(spark: SparkSession, place: Path, table: str) -> DataFrame | None:
-    """Return a parquet file, or a folder of them; ``None`` if the folder is empty."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyspark.sql import functions as F
-
-    kinds: dict[str, tuple[str, str]] = {}
-    parts = _parts(place, ".parquet")
-    for part in parts:
-        _head(part, table)
-        try:
-            schema = pq.read_schema(part)
-        except pa.ArrowInvalid as error:
-            what = f"{part.name} is no whole parquet file"
-            raise GoldError(what=what, where=table, fix="copy the file again, whole") from error
-        for field in schema:
-            kind, first = kinds.get(field.name, ("null", ""))
-            if kind == "null":
-                kinds[field.name] = kind, first = _kind(field.type), part.name
-            if _kind(field.type) not in (kind, "null"):
-                what = f"column {field.name} is {kind} in {first} and {_kind(field.type)} in {part.name}"
-                raise GoldError(what=what, where=table, fix="write all parts with one type")
-    if not parts:
-        return None
-    # Spark would call a column without any value, which has no type, a whole number.
-    empty = {name: F.lit(None) for name, (kind, _) in kinds.items() if kind == "null"}
-    frame = spark.read.parquet(literal_path(place))
-    return frame.withColumns(empty) if empty else frame  # Spark Connect refuses to add nothing
-
-
-def _kind(kind: pa.DataType) -> str:
-    """Return a type by the name under which parts may differ: text is text, however long it may get."""
-    return str(kind).removeprefix("large_")
-
-
-def _parts(place: Path, suffix: str) -> list[Path]:
-    """Return a file, or the data files of a folder, those of its partitions included; hidden ones are no data."""
-    if place.is_file():
-        return [place]
-    every = (file for file in sorted(place.rglob(f"*{suffix}")) if file.is_file())
-    return [file for file in every if not any(part.startswith((".", "_")) for part in file.relative_to(place).parts)]
-
-
-def _head(file: Path, table: str) -> bytes:
-    """Return a file's first bytes.
-
-    Raises:
-        GoldError: If there are none, or they are a pointer to a file that was not fetched.
-    """
-    with file.open("rb") as opened:
-        head = opened.read(len(LFS))
-    if head and head != LFS:
-        return head
-    what = f"{file.name} is a pointer of Git LFS, and not the file itself" if head else f"{file.name} has 0 bytes"
-    raise GoldError(what=what, where=table, fix="copy the file again, whole")
 
 
 class FolderSource(GoldSource):

@@ -269,7 +269,7 @@ def test_followers_and_retries_are_the_twins(frame_of, plans):
     expected = {tuple(r[key] for key in KEYS): twin_follower(r, runs) for r in runs if r["failed"] == 1}
     parts = ("run_id", "start_time", "end_time", "succeeded", "failed", "state", "pending")
     assert {keys: row["next"] for keys, row in found.items()} == {
-        keys: run and {part: run[part] for part in parts} for keys, run in expected.items()
+        keys: {part: run and run[part] for part in parts} for keys, run in expected.items()
     }
 
     made = [aware(row.asDict()) for row in retries(failures).collect()]

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from framework.base.logging import get_logger
 from framework.stores.databricks import sql
+from framework.stores.spark_frames import to_spark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from pyspark.sql import DataFrame, SparkSession
+
+    from framework.core.ports import Frame
 
 PREFIX = "__staging_"
 """Tables with this prefix belong to one run and are nobody else's business."""
@@ -41,10 +44,10 @@ class Staging:
         self._kept: dict[str, str] = {}
         self._made: list[str] = []
 
-    def keep(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
+    def keep(self, name: str, make: Callable[[], Frame]) -> DataFrame:
         """Return a frame, computed on the first call with its name."""
         if name not in self._kept:
-            self._kept[name] = self._write(make())
+            self._kept[name] = self._write(to_spark(self._spark(), make()))
         return self._spark().table(self._kept[name])
 
     def stage(self, frame: DataFrame) -> DataFrame:

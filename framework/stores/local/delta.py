@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -13,12 +14,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from framework.base.errors import TableError, nearest
+from framework.base.paths import literal_path
 from framework.core.keys import PRIMARY_KEY, metadata_of
 from framework.stores.arrow import pc
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -177,7 +178,10 @@ def open_delta(spark: SparkSession, path: Path | str) -> DataFrame:
     delta = DeltaTable(str(path))
     files = live_files(delta, str(path))
     schema = StructType.fromJson(json.loads(delta.schema().to_json()))
-    return spark.read.schema(schema).parquet(*files) if files else spark.createDataFrame([], schema)
+    if not files:
+        return spark.createDataFrame([], schema)
+    # Files from before a column lack it; the schema would make them other files than they are to some engines.
+    return spark.read.option("mergeSchema", True).parquet(*(literal_path(Path(file)) for file in files)).to(schema)
 
 
 def live_files(delta: DeltaTable, where: str) -> list[str]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from framework.core.config import Settings
     from framework.core.plugins import Registry
+    from framework.core.ports import Frame
     from framework.registry.versions import ModelRegistry
     from framework.stores.local.jvm import Gateway
 
@@ -55,10 +56,6 @@ def spark_conf(cores: int) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.driver.maxResultSize": "0",
-        # Moments with nanoseconds, as pandas writes them: else the whole table is refused. They come as numbers.
-        "spark.sql.legacy.parquet.nanosAsLong": "true",
-        # A partition folder job_id=0101 says 0101; read as a number it would lose its zero.
-        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         # Otherwise each column function sends its line of Python code to the JVM, in several calls.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
@@ -184,7 +181,7 @@ class Staging:
             if ours and (left.name == str(os.getpid()) or not _lives(int(left.name))):
                 shutil.rmtree(left, ignore_errors=True)
 
-    def keep(self, name: str, make: Callable[[], DataFrame]) -> DataFrame:
+    def keep(self, name: str, make: Callable[[], Frame]) -> DataFrame:
         """Return a frame, computed on the first call with its name."""
         import pyarrow.parquet as pq
 
