@@ -9,10 +9,10 @@ UV := $(BIN)/uv
 LOCK := $(UV) pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check contract connect spark40 floor bench warm lock clean setup
+.PHONY: help run test check conformance contract jvm connect spark40 floor bench warm lock clean setup
 
 help: ## Show the targets
-	@$(PYTHON) -c 'import re, sys; [print(f"{m[1]:8} {m[2]}") for m in re.finditer(r"(?m)^(\w+):.*?## (.*)$$", open(sys.argv[1]).read())]' Makefile
+	@$(PYTHON) -c 'import re, sys; [print(f"{m[1]:11} {m[2]}") for m in re.finditer(r"(?m)^(\w+):.*?## (.*)$$", open(sys.argv[1]).read())]' Makefile
 
 run: $(VENV)/.warm ## Run everything once; options in ARGS
 	$(BIN)/health-monitor run $(ARGS)
@@ -31,8 +31,14 @@ check: $(VENV)/.installed ## Lint, format, types, layers and house rules
 	$(BIN)/python -m tests.checks.house_rules
 	$(BIN)/health-monitor bundle --check
 
+conformance: $(VENV)/.installed ## Compare the frames of both engines on a small simulated gold
+	$(BIN)/python -m pytest tests/conformance $(ARGS)
+
+jvm: $(VENV)/.installed ## Run the Spark tests on Spark itself instead of the embedded engine
+	HEALTH_MONITOR_TEST_SPARK=jvm $(BIN)/python -m pytest tests/spark $(ARGS)
+
 contract: $(VENV)-contract/.installed ## Run the conformance suite on the real client too, and the bundle's gate
-	$(VENV)-contract/bin/python -m pytest tests/contract tests/bundle $(ARGS)
+	HEALTH_MONITOR_TEST_SPARK=jvm $(VENV)-contract/bin/python -m pytest tests/contract tests/bundle $(ARGS)
 
 connect: $(VENV)/.installed ## Run the Spark tests on Spark Connect, which is what serverless compute speaks
 	HEALTH_MONITOR_TEST_SPARK=connect $(BIN)/python -m pytest $(CONNECT) $(ARGS)
@@ -41,7 +47,7 @@ spark40: $(VENV)-contract/.installed ## Run the Spark tests, and the client's mo
 	HEALTH_MONITOR_TEST_SPARK=connect $(VENV)-contract/bin/python -m pytest tests/spark tests/contract/test_models.py $(ARGS)
 
 floor: $(VENV)-floor/.installed ## Run what must work on the oldest runtime that is promised
-	$(VENV)-floor/bin/python -m pytest tests/unit tests/spark tests/contract $(ARGS)
+	HEALTH_MONITOR_TEST_SPARK=jvm $(VENV)-floor/bin/python -m pytest tests/unit tests/spark tests/contract $(ARGS)
 
 bench: $(VENV)/.installed ## Run the benchmarks; options in ARGS
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DECLARED = {table.name: table for table in TABLES}
 NOW = datetime(2026, 11, 1, 6, tzinfo=UTC)
 SPARK = os.environ.get("HEALTH_MONITOR_TEST_SPARK", "")
-"""What the one session of the tests is: the product's own by default, ``jvm`` for Spark, ``connect`` for Spark Connect."""
+"""What the tests' one session is: the product's own by default, ``jvm`` for Spark, ``connect`` for Spark Connect."""
 CONNECT = SPARK == "connect"
 ENGINE = "spark" if SPARK else "auto"
 

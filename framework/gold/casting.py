@@ -216,6 +216,7 @@ def _from_json(column: str, text: str, declared: str) -> Cast:
     Not every engine reads single quotes: where it does not, those around text without quotes become double ones.
     """
     said = f"regexp_replace({text}, ': None([,}}])', ': null$1')"
-    doubled = f"regexp_replace({said}, '\\'([^\\'\"]*)\\'', '\"$1\"')"
+    marked = f"replace({said}, '\\\\\\'', char(1))"  # an escaped single quote is none that ends a text
+    doubled = f"replace(regexp_replace({marked}, '\\'([^\\'\"]*)\\'', '\"$1\"'), char(1), '\\'')"
     value = f"coalesce(from_json({said}, '{declared}'), from_json({doubled}, '{declared}'))"
     return Cast(value, f"lower(trim({column})) NOT IN ('', 'null', 'none', 'nan') AND ({value}) IS NULL")

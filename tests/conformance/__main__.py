@@ -1,5 +1,7 @@
 """Two engines, one gold: ``python -m tests.conformance --gold FOLDER`` prints where their frames differ."""
 
+# ruff: noqa: T201 - it speaks on stdout
+
 from __future__ import annotations
 
 import argparse

@@ -1,5 +1,7 @@
 """The frames that a run makes of gold: feature tables, labels, events of detectors. Written, and compared."""
 
+# ruff: noqa: T201 - it speaks on stdout
+
 from __future__ import annotations
 
 import time

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from framework.stores.local.opening import LocalSpark
+from framework.stores.local.opening import local_engine
 from tests.fuzz.gold_values import counts, draw, read
 
 BAD = ("silent", "traceback")
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    outcomes = read(LocalSpark().session(), draw(options.count, options.seed))
+    outcomes = read(local_engine("auto").session(), draw(options.count, options.seed))
     for outcome, number in sorted(counts(outcomes).items()):
         print(f"{outcome:14} {number:6}")
     bad = [one for one in outcomes if one[1] in BAD]
