@@ -71,15 +71,12 @@ def with_breach(first: DataFrame, *, window: int, share: float) -> DataFrame:
 
     from framework import formulas as fx
 
-    past = first.where("known_day IS NOT NULL").selectExpr(
-        *JOB, "unix_date(known_day) AS at", "end_hours AS past_hours"
-    )
-    asked = first.selectExpr("*", "unix_date(start_day) - 1 AS at", "cast(NULL AS double) AS past_hours")
-    both = stack(asked, past)
-    over = f"OVER (PARTITION BY {', '.join(JOB)} ORDER BY at RANGE BETWEEN {window - 1} PRECEDING AND CURRENT ROW)"
-    ends = f"sort_array(array_compact(collect_list(past_hours) {over}))"
-    deadline = f"coalesce(sla_hours, {fx.nearest_rank(ends, share)})"
-    judged = both.withColumn("deadline", F.expr(deadline)).where("run_id IS NOT NULL")
+    # Each end counts on the days that look back to it: not every engine is right about lists in a frame that slides.
+    until = f"explode(sequence(unix_date(known_day), unix_date(known_day) + {window - 1})) AS at"
+    past = first.where("known_day IS NOT NULL").selectExpr(*JOB, until, "end_hours AS past_hours")
+    ends = past.groupBy(*JOB, "at").agg(F.sort_array(F.collect_list("past_hours")).alias("past_hours"))
+    both = first.withColumn("at", F.expr("unix_date(start_day) - 1")).join(ends, [*JOB, "at"], "left")
+    judged = both.withColumn("deadline", F.expr(f"coalesce(sla_hours, {fx.nearest_rank('past_hours', share)})"))
     return judged.withColumn("breached", (F.col("end_hours") > F.col("deadline")).cast("int")).drop("at", "past_hours")
 
 

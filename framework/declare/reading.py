@@ -24,6 +24,12 @@ _PEERS_WITHIN = re.compile(r"\bOVER\s+peers_within\s*\(([a-z0-9_, ]+)\)")
 _NAMED = re.compile(r"\bOVER\s+(trailing|earlier|that_day|peers)\b(?!\s*\()")
 _CLOCK = {"current_date", "current_timestamp", "curdate", "now", "localtimestamp"}
 _CHANCE = {"rand", "random", "randn", "uuid", "shuffle", "monotonically_increasing_id", "spark_partition_id"}
+_OF_ONE_ENGINE = {
+    "array_compact": "use filter(values, one -> one IS NOT NULL)",
+    "weekday": "use `formulas.weekday_of`, or dayofweek, where Sunday is 1",
+    "zip_with": "use transform(one, (x, i) -> ... element_at(other, i + 1))",
+}
+"""Functions that engines give another meaning, or that one of them lacks, with what means the same everywhere."""
 _NO_FUNCTION = {
     "over",
     "in",
@@ -164,6 +170,8 @@ def _functions(sql: str) -> Iterator[tuple[str, str]]:
             yield f"{name}() reads the clock of the machine", "use the row's own date"
         elif name in _CHANCE:
             yield f"{name}() gives another value each time", "use a hash of the keys"
+        elif name in _OF_ONE_ENGINE:
+            yield f"{name}() is not the same on every engine", _OF_ONE_ENGINE[name]
         elif name not in _known():
             yield f"no engine has a function '{name}'", nearest(name, _known())
 

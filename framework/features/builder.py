@@ -12,6 +12,7 @@ from framework.base.errors import LeakageError
 from framework.declare.gold import Days
 from framework.declare.reading import DAY_NUMBER
 from framework.declare.subclass_checks import check_subclass
+from framework.features.sliding import check_windows
 from framework.features.windows import DAY, apply_rows, daily_measures, dense_days
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ class DailyFeatures(FeatureBuilder, abstract=True):
         super().__init_subclass__(abstract=abstract, **kwargs)
         if not abstract:
             cls.table.check_columns((DAY, DAY_NUMBER))
+            check_windows(cls.table)
 
     @abstractmethod
     def events(self, gold: GoldView) -> DataFrame:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from framework.base.errors import SpecError
 from framework.declare.reading import windowed
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from framework.declare.model import Feature
+    from framework.declare.reading import Windowed
+    from framework.declare.table import Feature, TableSpec
 
 _MARK = "__w"
 """What helper columns begin with; names of features begin with a letter."""
 _BACKWARDS = f"{_MARK}_back"
+_SLIDING = ("trailing", "earlier")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,13 +78,32 @@ _RULES = {
     # Of the two blocks everything, in the order of their days: a list that grows would be copied at each row.
     "collect_list": _Rule(
         (("collect_list(CASE WHEN {x} IS NOT NULL THEN named_struct('day', {day}, 'x', {x}) END) {block}",) * 2,),
-        "transform(sort_array(filter(array_compact(CASE WHEN {a0} IS NULL THEN {b0} ELSE concat({a0}, {b0}) END),"
-        " one -> one.day BETWEEN {since} AND {until})), one -> one.x)",
+        "transform(sort_array(filter(CASE WHEN {a0} IS NULL THEN {b0} ELSE concat({a0}, {b0}) END,"
+        " one -> one IS NOT NULL AND one.day BETWEEN {since} AND {until})), one -> one.x)",
     ),
     "last": _Rule((("last({x}, true) {over}", "first({x}, true) {over}"),), "coalesce({b0}, {a0})"),
 }
-AGGREGATES = tuple(_RULES)
-"""Aggregates that a daily table may take over ``trailing`` and ``earlier``."""
+
+
+def check_windows(table: TableSpec) -> None:
+    """Refuse an aggregate of the last days for which there is no rule.
+
+    Raises:
+        SpecError: Naming the column, and what there is.
+    """
+    for column in table.columns:
+        for one in windowed(column.sql):
+            if one.window in _SLIDING and not _has_rule(one):
+                raise SpecError(
+                    what=f"no engine-independent form of '{one.text}'",
+                    where=f"{table.name}.{column.name}",
+                    fix=f"use {', '.join(_RULES)} of one value; for a quantile `sorted_values` and `quantile`",
+                )
+
+
+def _has_rule(one: Windowed) -> bool:
+    plain = one.function in _RULES and not one.of.lower().startswith("distinct ")
+    return plain and (one.function == "last") == one.of.replace(" ", "").endswith(",true")
 
 
 class Sliding:
@@ -104,7 +126,7 @@ class Sliding:
         """Return a formula with its sliding windows replaced by columns that :meth:`added` adds."""
         sql = column.sql
         for one in windowed(sql):
-            if one.window in ("trailing", "earlier"):
+            if one.window in _SLIDING:
                 sql = sql.replace(one.text, self._whole(one.function, one.of, one.window, max(column.window, 1)))
         return sql
 
@@ -141,13 +163,7 @@ class Sliding:
     def _whole(self, function: str, of: str, window: str, length: int) -> str:
         """Return the SQL of one aggregate, and note what it needs."""
         rule = _RULES[function]
-        value = (
-            "1"
-            if of.strip() == "*"
-            else of.removesuffix("true").rstrip().removesuffix(",")
-            if function == "last"
-            else of
-        )
+        value = of.rpartition(",")[0] if function == "last" else "1" if of.strip() == "*" else of
         x = self._values.setdefault(f"({value})", f"{_MARK}_value_{len(self._values)}")
         block = self._blocks.setdefault(length, f"{_MARK}_block_{length}")
         until = "CURRENT ROW" if window == "trailing" else "1 PRECEDING"

@@ -48,7 +48,9 @@ def validate(raw: DataFrame, table: GoldTable) -> DataFrame:
             texts.append(f"CASE WHEN {condition} THEN struct('{column.name}', CAST({quoted(source)} AS STRING)) END")
         chosen.append(f"{cast.value} AS {column.name}")
     unread = (
-        f"map_from_entries(array_compact(array({', '.join(texts)})))" if texts else "CAST(map() AS MAP<STRING, STRING>)"
+        f"map_from_entries(filter(array({', '.join(texts)}), one -> one IS NOT NULL))"
+        if texts
+        else "CAST(map() AS MAP<STRING, STRING>)"
     )
     frame = raw.selectExpr(*chosen, f"coalesce({', '.join(odd)}) AS {UNREADABLE}", f"{unread} AS {AS_FOUND}")
     return frame.withColumn(KNOWN_AT, F.expr(table.known_at))

@@ -75,8 +75,8 @@ def examine(settings: Settings, plugins: Registry, environment: Mapping[str, str
         checks.append(machine.workspace_runtime(environment))
     else:
         checks.append(machine.home(settings.home))
-        with gathered(checks, "java"):
-            checks.append(machine.java())
+        with gathered(checks, "engine"):
+            checks.append(machine.engine(settings.engine))
     if all(check.ok for check in checks if check.needed):  # without these, no session can be opened
         with gathered(checks, "session"):
             _with_session(checks, settings, plugins, models)

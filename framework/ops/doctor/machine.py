@@ -126,16 +126,22 @@ def is_serverless(environment: Mapping[str, str]) -> bool:
     return environment.get("IS_SERVERLESS", "").lower() == "true" or runtime.startswith("client.")
 
 
-def java() -> Check:
-    """Check that there is a Java which Spark supports.
+def engine(name: str) -> Check:
+    """Check what the embedded runtime computes with.
+
+    Args:
+        name: The setting: ``auto``, ``sail`` or ``spark``.
 
     Raises:
-        RuntimeSetupError: If there is none.
+        RuntimeSetupError: If Sail is asked for and not installed, or Spark is meant and there is no Java for it.
     """
     from framework.stores.local.java import find_java
+    from framework.stores.local.opening import is_sail
 
+    if is_sail(name):
+        return Check(name="engine", ok=True, detail=f"Sail {importlib.metadata.version('pysail')}, which needs no Java")
     found = find_java()
-    return Check(name="java", ok=True, detail=f"Java {found.major} from {found.source}")
+    return Check(name="engine", ok=True, detail=f"Spark on Java {found.major} from {found.source}")
 
 
 def home(folder: Path) -> Check:

@@ -96,8 +96,8 @@ class LocalSpark:
         return SparkSession.builder.getOrCreate()
 
 
-def local_engine(name: str) -> LocalSpark | LocalSail:
-    """Return the engine that a setting names.
+def is_sail(name: str) -> bool:
+    """Tell whether a setting means Sail here.
 
     Args:
         name: ``sail``, ``spark``, or ``auto`` for Sail where it is installed.
@@ -105,17 +105,23 @@ def local_engine(name: str) -> LocalSpark | LocalSail:
     Raises:
         RuntimeSetupError: If Sail is asked for by name and not installed.
     """
-    if name == "spark":
-        return LocalSpark()
+    if name == "spark" or (name == "auto" and not sail.is_there()):
+        return False
     if sail.is_there():
+        return True
+    raise RuntimeSetupError(
+        what="pysail is not installed",
+        where="the setting engine = 'sail'",
+        fix="pip install 'health-monitor-ml[local]', or set engine = 'spark' where no build fits the machine",
+    )
+
+
+def local_engine(name: str) -> LocalSpark | LocalSail:
+    """Return the engine that a setting names; see :func:`is_sail`."""
+    if is_sail(name):
         return LocalSail()
-    if name == "sail":
-        raise RuntimeSetupError(
-            what="pysail is not installed",
-            where="the setting engine = 'sail'",
-            fix="pip install 'health-monitor-ml[local]', or set engine = 'spark' where no build fits the machine",
-        )
-    get_logger().info("engine_is_spark", reason="pysail is not installed")
+    if name == "auto":
+        get_logger().info("engine_is_spark", reason="pysail is not installed")
     return LocalSpark()
 
 

@@ -19,6 +19,7 @@ from framework.ops.doctor.check import Check, gathered, healthy
 from framework.ops.doctor.gold import costs, gold_columns
 from framework.ops.doctor.grants import grants, not_executable
 from framework.ops.doctor.privileges import Securable, UnityCatalog, quoted, spark_sql
+from framework.stores.local import sail
 
 EMBEDDED = pytest.mark.skipif(
     int(version("pyspark").split(".")[0]) < 4, reason="the embedded platform asks for pyspark 4, and the doctor says so"
@@ -404,8 +405,23 @@ def local(tmp_path, **changes):
 @EMBEDDED
 def test_the_local_platform_is_examined_as_a_whole(opened, tmp_path):
     found = {check.name: check for check in command.examine(local(tmp_path), opened, {})}
-    assert list(found)[:5] == ["python", "libraries", "home", "java", "session"]
+    assert list(found)[:5] == ["python", "libraries", "home", "engine", "session"]
     assert [name for name, check in found.items() if not check.ok] == ["gold table fact_usage"]
+
+
+@EMBEDDED
+@pytest.mark.parametrize(("name", "engine"), [("auto", "Sail"), ("sail", "Sail"), ("spark", "Spark on Java")])
+def test_the_engine_is_named(name, engine):
+    if engine == "Sail" and not sail.is_there():
+        pytest.skip("pysail is not installed")
+    assert machine.engine(name).detail.startswith(engine)
+
+
+def test_without_sail_spark_is_used_unless_sail_is_asked_for(monkeypatch):
+    monkeypatch.setattr(sail, "is_there", lambda: False)
+    assert machine.engine("auto").detail.startswith("Spark on Java")
+    with pytest.raises(RuntimeSetupError, match="pysail is not installed"):
+        machine.engine("sail")
 
 
 @EMBEDDED
@@ -413,9 +429,9 @@ def test_without_java_nothing_that_needs_it_is_tried(opened, tmp_path, monkeypat
     def no_java():
         raise RuntimeSetupError(what="no Java", where="PATH", fix="install one")
 
-    monkeypatch.setattr(machine, "java", no_java)
-    found = {check.name: check for check in command.examine(local(tmp_path), opened, {})}
-    assert [name for name, check in found.items() if not check.ok] == ["java", "session and gold"]
+    monkeypatch.setattr("framework.stores.local.java.find_java", no_java)
+    found = {check.name: check for check in command.examine(local(tmp_path, engine="spark"), opened, {})}
+    assert [name for name, check in found.items() if not check.ok] == ["engine", "session and gold"]
     assert "session" not in found
 
 
