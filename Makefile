@@ -14,7 +14,7 @@ SHELL := /bin/sh
 help: ## Show the targets
 	@$(PYTHON) -c 'import re, sys; [print(f"{m[1]:11} {m[2]}") for m in re.finditer(r"(?m)^(\w+):.*?## (.*)$$", open(sys.argv[1]).read())]' Makefile
 
-run: $(VENV)/.warm ## Run everything once; options in ARGS
+run: $(VENV)/.installed ## Run everything once; options in ARGS
 	$(BIN)/health-monitor run $(ARGS)
 
 test: $(VENV)/.installed ## Run the tests; options in ARGS
@@ -52,7 +52,7 @@ floor: $(VENV)-floor/.installed ## Run what must work on the oldest runtime that
 bench: $(VENV)/.installed ## Run the benchmarks; options in ARGS
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-warm: $(VENV)/.warm ## Record Spark's class archive once (half a minute): later starts take half the time
+warm: $(VENV)/.warm ## Record Spark's class archive once: later starts of Java take half the time
 
 # Only speed hangs on it: where nothing can be recorded, runs start without it.
 $(VENV)/.warm: $(VENV)/.installed

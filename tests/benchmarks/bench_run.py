@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_run [--gold DIR|simulate] [--as-of DATE] [--scale 0.1] [--cold]
 
-Prints the start of the command line, and wall time, processor time and peak memory (Python and Java together) of a run
+Prints the start of the command line, and wall time, processor time and peak memory (its children included) of a run
 and of the same run again. Without ``--cold`` one more run in this process tells the share of the framework's own work:
-what is neither Spark, nor a bare fit or predict, nor starting up.
+what is neither the engine, nor a bare fit or predict, nor starting up.
 """
 
 # ruff: noqa: T201 - a benchmark speaks on stdout
@@ -102,12 +102,11 @@ class Stopwatch:
 
 
 def inside(gold: str, as_of: str | None, scale: float, home: Path) -> None:
-    """Run the stages in this process, with Spark, fits and predicts under a stopwatch."""
+    """Run the stages in this process, with the engine, fits and predicts under a stopwatch."""
     began = time.perf_counter()
     import mlflow.pyfunc
     import xgboost
-    from py4j.clientserver import ClientServerConnection
-    from pyspark.sql.classic.dataframe import DataFrame
+    from pyspark.sql.connect.client import SparkConnectClient
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     from framework.base import logging
@@ -115,15 +114,12 @@ def inside(gold: str, as_of: str | None, scale: float, home: Path) -> None:
     from framework.core.plugins import discover
     from framework.run.opening import open_runtime
     from framework.run.pipeline import Pipeline
-    from framework.stores.local.jvm import Gateway
     from framework.training import tracking
 
     logging.configure(console=False)
     watch = Stopwatch()
-    watch.wrap(Gateway, "connect", "start-up")
-    for name in ("toArrow", "collect", "count"):
-        watch.wrap(DataFrame, name, "Spark")
-    watch.wrap(ClientServerConnection, "send_command", "Spark")
+    for name in ("to_table", "to_pandas", "_analyze"):
+        watch.wrap(SparkConnectClient, name, "engine")
     for model in (xgboost.XGBClassifier, HistGradientBoostingRegressor):
         watch.wrap(model, "fit", "bare fits")
         watch.wrap(model, "predict", "bare predicts")

@@ -92,7 +92,7 @@ def test_the_last_elements_are_at_most_as_many_as_there_are():
 def test_the_calendar_takes_the_weekday_of_the_rows_own_day():
     names = {c.name: c for c in calendar("run_date")}
     assert set(names) == {"weekday_sin", "weekday_cos", "is_weekend"}
-    assert all("weekday(run_date)" in c.sql and c.window == 0 and c.calendar for c in names.values())
+    assert all("dayofweek(run_date)" in c.sql and c.window == 0 and c.calendar for c in names.values())
 
 
 def test_needs_reach_the_declaration():
