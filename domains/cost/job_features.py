@@ -56,7 +56,7 @@ DAY = (
     fx.daily("on_all_purpose", "flatten(collect_list(on_all_purpose))",
             description="all-purpose cost by SKU, and what it saves",
           needs=PRICED, hidden=True, type=BY_SKU),
-    fx.daily("versions", "max(versions)",
+    fx.daily("versions", "max_by(versions, size(versions))",
              description="names of the job since when", needs=NAME, hidden=True, type=VERSIONS),
 )  # fmt: skip
 
@@ -106,7 +106,7 @@ TAGGING = (
     fx.derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
                description="share of records that carry the tag, 28 days; NULL without records", unit="share"),
     fx.derived("job_name",
-               "coalesce(try_element_at(filter(max(versions) OVER trailing, v -> v.since <= usage_date), -1).name, '')",
+               "coalesce(try_element_at(filter(last(versions, true) OVER trailing, v -> v.since <= usage_date), -1).name, '')",
             window=QUARTER,
             description="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
 )  # fmt: skip

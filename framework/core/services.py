@@ -42,6 +42,7 @@ class Services:
         stage: Brings a frame into the form that the store works on: Arrow embedded, Spark on Databricks.
         open_delta: Opens a Delta table by path as a Spark DataFrame.
         keep: Computes a frame once per run, by name, and returns what was kept.
+        settle: Computes a frame once and reads it from then on; ``None`` where windows need no such thing.
         run_id: Identity of this run.
         observers: Who is told of each training while its MLflow run is active.
     """
@@ -58,6 +59,7 @@ class Services:
     open_delta: Callable[[str], DataFrame]
     keep: Callable[[str, Callable[[], Frame]], DataFrame]
     run_id: str
+    settle: Callable[[DataFrame], DataFrame] | None = None
     observers: tuple[TrainingObserver, ...] = ()
 
     @cached_property

@@ -218,10 +218,14 @@ class DailyFeatures(FeatureBuilder, abstract=True):
         return rows.select(*self.table.primary_key, *names)
 
     def _dense(self, gold: GoldView, days: Days, table: TableSpec) -> DataFrame:
-        measures = daily_measures(self.events(gold), table)
+        # What has no key belongs to no entity: it would be a peer of all, and have no row.
+        known = " AND ".join(f"{key} IS NOT NULL" for key in table.keys)
+        measures = daily_measures(self.events(gold).where(known), table)
         dense = dense_days(measures, table, days.end, self.idle_days)
         dense = dense.selectExpr("*", f"{DAY} AS {table.time}", f"unix_date({DAY}) AS day_number")
-        return _within(apply_rows(dense, table, entity=table.keys, order="day_number", over="days"), DAY, days)
+        settle = getattr(gold, "settle", None)
+        rows = apply_rows(dense, table, entity=table.keys, order=DAY_NUMBER, over="days", settle=settle)
+        return _within(rows, DAY, days)
 
 
 class EventFeatures(FeatureBuilder, abstract=True):

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from framework.declare.reading import Windowed
     from framework.declare.table import Feature, TableSpec
 
-_MARK = "__w"
+MARK = "__w"
 """What helper columns begin with; names of features begin with a letter."""
-_BACKWARDS = f"{_MARK}_back"
-_SLIDING = ("trailing", "earlier")
+_BACKWARDS = f"{MARK}_back"
+SLIDING = ("trailing", "earlier")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def check_windows(table: TableSpec) -> None:
     """
     for column in table.columns:
         for one in windowed(column.sql):
-            if one.window in _SLIDING and not _has_rule(one):
+            if one.window in SLIDING and not _has_rule(one):
                 raise SpecError(
                     what=f"no engine-independent form of '{one.text}'",
                     where=f"{table.name}.{column.name}",
@@ -126,7 +126,7 @@ class Sliding:
         """Return a formula with its sliding windows replaced by columns that :meth:`added` adds."""
         sql = column.sql
         for one in windowed(sql):
-            if one.window in _SLIDING:
+            if one.window in SLIDING:
                 sql = sql.replace(one.text, self._whole(one.function, one.of, one.window, max(column.window, 1)))
         return sql
 
@@ -164,8 +164,8 @@ class Sliding:
         """Return the SQL of one aggregate, and note what it needs."""
         rule = _RULES[function]
         value = of.rpartition(",")[0] if function == "last" else "1" if of.strip() == "*" else of
-        x = self._values.setdefault(f"({value})", f"{_MARK}_value_{len(self._values)}")
-        block = self._blocks.setdefault(length, f"{_MARK}_block_{length}")
+        x = self._values.setdefault(f"({value})", f"{MARK}_value_{len(self._values)}")
+        block = self._blocks.setdefault(length, f"{MARK}_block_{length}")
         until = "CURRENT ROW" if window == "trailing" else "1 PRECEDING"
         start, back = (
             f"OVER (PARTITION BY {self._keys}, {block} ORDER BY {order}" for order in (self._day, _BACKWARDS)
@@ -186,9 +186,9 @@ class Sliding:
         return rule.whole.format(**named)
 
     def _part(self, sql: str) -> str:
-        return self._parts.setdefault(sql, f"{_MARK}_part_{len(self._parts)}")
+        return self._parts.setdefault(sql, f"{MARK}_part_{len(self._parts)}")
 
 
 def _end(length: int, window: str) -> str:
     """Return the name of the column that holds the earlier parts of a window."""
-    return f"{_MARK}_{window}_{length}"
+    return f"{MARK}_{window}_{length}"

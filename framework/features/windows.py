@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from framework.declare.reading import with_windows
+from framework.features.grouped import Grouped
 from framework.features.sliding import Sliding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from pyspark.sql import DataFrame
@@ -67,7 +68,15 @@ def dense_days(measures: DataFrame, table: TableSpec, last_day: date, idle_days:
     return spread.selectExpr(*table.keys, f"__filled AS {DAY}", *filled)
 
 
-def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], order: str, over: str) -> DataFrame:
+def apply_rows(
+    frame: DataFrame,
+    table: TableSpec,
+    *,
+    entity: Sequence[str],
+    order: str,
+    over: str,
+    settle: Callable[[DataFrame], DataFrame] | None = None,
+) -> DataFrame:
     """Add all ``row`` stage columns, layer by layer.
 
     Args:
@@ -78,6 +87,7 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
         over: ``days`` for calendar windows over the integer ``day_number``; ``events`` for a history ordered by a
             timestamp, where ``earlier`` is everything before the row and ``that_day`` what is older than the window;
             such rows have no ``peers``.
+        settle: Computes a frame once, on an engine that groups faster than it slides.
 
     Returns:
         The frame with every declared column, hidden ones included.
@@ -89,7 +99,7 @@ def apply_rows(frame: DataFrame, table: TableSpec, *, entity: Sequence[str], ord
         if over == "events":
             frame = frame.selectExpr("*", *(_typed(c, _of_events(c, entity, order)) for c in added))
             continue
-        sliding = Sliding(entity, order)
+        sliding = Grouped(entity, order, settle) if settle else Sliding(entity, order)
         formulas = [_typed(c, _of_days(c, sliding.replaced(c), entity, order)) for c in added]
         frame = sliding.added(frame).selectExpr("*", *formulas).drop(*sliding.helpers)
     return frame

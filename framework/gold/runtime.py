@@ -110,6 +110,7 @@ class Runtime(Services):
             self.keep,
             self.settings.time_zone,
             truth=truth,
+            settle=self.settle,
         )
 
     @cached_property

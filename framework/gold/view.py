@@ -77,6 +77,7 @@ class GoldView:
         stage: Keeps a derived frame for the rest of the run, by name; see :meth:`staged`.
         time_zone: Zone of the workspaces' local time.
         truth: Whether truth tables may be read.
+        settle: Computes a frame once, for windows of an engine that groups faster than it slides; ``None`` on others.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class GoldView:
         time_zone: str = "UTC",
         *,
         truth: bool = False,
+        settle: Callable[[DataFrame], DataFrame] | None = None,
     ) -> None:
         self._reader = reader
         self._tables = tables
@@ -96,6 +98,7 @@ class GoldView:
         self._options = options
         self._stage = stage
         self._truth = truth
+        self.settle = settle
         self.time_zone = time_zone
         self._cache: dict[str, DataFrame | None] = {}
         self._raws: dict[str, DataFrame | None] = {}
@@ -150,7 +153,16 @@ class GoldView:
 
     def between(self, days: Days) -> GoldView:
         """Return the same gold over another range of days."""
-        return GoldView(self._reader, self._tables, days, self._options, self._stage, self.time_zone, truth=self._truth)
+        return GoldView(
+            self._reader,
+            self._tables,
+            days,
+            self._options,
+            self._stage,
+            self.time_zone,
+            truth=self._truth,
+            settle=self.settle,
+        )
 
     def declared(self, name: str) -> GoldTable:
         """Return a declaration by name.

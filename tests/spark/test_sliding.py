@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from datetime import date
+from functools import partial
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -14,6 +15,7 @@ from framework.base.errors import SpecError
 from framework.declare.formulas import counted, daily, derived
 from framework.declare.model import TableSpec, days
 from framework.features.builder import DailyFeatures
+from framework.features.grouped import Grouped
 from framework.features.sliding import Sliding
 
 FIRST = date(2026, 3, 1)
@@ -44,12 +46,13 @@ def feature(name, sql, window):
     return derived(name, sql, window=days(window), description="-")
 
 
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@pytest.mark.parametrize("of", [Sliding, partial(Grouped, settle=lambda frame: frame)], ids=["sliding", "grouped"])
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(rows=DAYS)
-def test_every_aggregate_is_that_of_the_windows_rows(frame_of, rows):
+def test_every_aggregate_is_that_of_the_windows_rows(frame_of, of, rows):
     rows = list({(shop, day): (shop, day, x) for shop, day, x in rows}.values())
     frame = frame_of([{"shop": s, "day_number": d, "x": x, "words": [f"{s}{d}"]} for s, d, x in rows], ROW)
-    sliding = Sliding(["shop"], "day_number")
+    sliding = of(["shop"], "day_number")
     asked = [(sql, window, n) for sql in TWINS for window, n in WINDOWS]
     columns = [
         f"{sliding.replaced(feature('c', f'{sql} OVER {window}', n))} AS c{i}"

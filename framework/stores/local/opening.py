@@ -6,10 +6,12 @@ import atexit
 import contextlib
 import functools
 import importlib
+import itertools
 import os
 import shutil
 import threading
 import uuid
+import weakref
 from typing import TYPE_CHECKING
 
 from framework.base.clock import Clock
@@ -154,6 +156,7 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
         registry = _in_background(registry)
         threading.Thread(target=_import_learners, name="import-learners", daemon=True).start()
     tables = LocalTables(home / "tables", spark.session)
+    staging = Staging(home / "staging", spark.session)
     return Services(
         settings=settings,
         plugins=plugins,
@@ -165,7 +168,8 @@ def open_local(settings: Settings, plugins: Registry, clock: Clock | None = None
         to_arrow=to_arrow,
         stage=to_arrow,
         open_delta=lambda path: open_delta(spark.session(), path),
-        keep=Staging(home / "staging", spark.session).keep,
+        keep=staging.keep,
+        settle=staging.settle if isinstance(spark, LocalSail) else None,
         run_id=uuid.uuid4().hex[:12],
     )
 
@@ -182,6 +186,7 @@ class Staging:
         self._spark = spark
         self._folder = root / str(os.getpid())
         self._kept: dict[str, Path] = {}
+        self._numbers = itertools.count()
         for left in root.glob("*"):
             ours = left.name.isdecimal()  # anything else was put there by somebody else
             if ours and (left.name == str(os.getpid()) or not _lives(int(left.name))):
@@ -189,19 +194,30 @@ class Staging:
 
     def keep(self, name: str, make: Callable[[], Frame]) -> DataFrame:
         """Return a frame, computed on the first call with its name."""
+        if name not in self._kept:
+            self._kept[name] = self._written(make())
+        return self._spark().read.parquet(literal_path(self._kept[name]))
+
+    def settle(self, frame: DataFrame) -> DataFrame:
+        """Return a frame that is computed; its file goes when nothing is read from it any more."""
+        file = self._written(frame)
+        found = self._spark().read.parquet(literal_path(file))
+        # Frames that rest on it hold its plan.
+        weakref.finalize(found._plan, file.unlink, missing_ok=True)  # noqa: SLF001 - the frame itself may go before
+        return found
+
+    def _written(self, frame: Frame) -> Path:
         import pyarrow.parquet as pq
 
         from framework.stores.arrow import to_arrow
 
-        if name not in self._kept:
-            if not self._kept:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-            table = to_arrow(make())  # which may keep frames of its own
-            file = self._folder / f"{len(self._kept)}.parquet"
-            pq.write_table(table, file)
-            self._kept[name] = file
-        return self._spark().read.parquet(literal_path(self._kept[name]))
+        table = to_arrow(frame)  # which may write frames of its own
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True)
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        file = self._folder / f"{next(self._numbers)}.parquet"
+        pq.write_table(table, file)
+        return file
 
 
 def _lives(process: int) -> bool:
