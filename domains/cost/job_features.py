@@ -106,7 +106,8 @@ TAGGING = (
     fx.derived("tagged_share_28d", "tagged_records_28d / nullif(records_28d, 0)",
                description="share of records that carry the tag, 28 days; NULL without records", unit="share"),
     fx.derived("job_name",
-               "coalesce(try_element_at(filter(last(versions, true) OVER trailing, v -> v.since <= usage_date), -1).name, '')",
+               "coalesce(try_element_at(filter(last(versions, true) OVER trailing,"
+               " v -> v.since <= usage_date), -1).name, '')",
             window=QUARTER,
             description="name of the job as of the day; empty if it has none", needs=NAME, type="string"),
 )  # fmt: skip

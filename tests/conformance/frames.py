@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from framework.base.errors import MissingInputError
 from framework.core.config import Settings
 from framework.core.plugins import discover
 from framework.declare.labels import Label
@@ -54,7 +55,11 @@ def write(engine: str, gold: str, as_of: str | None, out: Path, models: tuple[st
             continue
         began = time.perf_counter()
         trainer = loaded.item()
-        frame = _labels(trainer, runtime)
+        try:
+            frame = _labels(trainer, runtime)
+        except MissingInputError as error:  # gold has no such table: neither engine makes this frame
+            print(f"{engine} {name}: {error}", flush=True)
+            continue
         if frame is not None:
             _keep(out, f"labels_{name}", frame)
             print(f"{engine} {name}: {frame.num_rows} rows, {time.perf_counter() - began:.1f} s", flush=True)

@@ -9,7 +9,7 @@ import atexit
 import functools
 import os
 from importlib import util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,13 +42,18 @@ def _session() -> SparkSession:
     for name, value in _OURS.items():
         os.environ.setdefault(name, value)
     from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
+    from pyspark.sql.connect import session as connect
 
     server = SparkConnectServer(LOOPBACK, 0)
     server.start(background=True)
     _, port = server.listening_address
-    session: SparkSession = SparkSession.builder.remote(f"sc://{LOOPBACK}:{port}").create()
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # column functions are those of Connect from now on
+    # A proxy that the environment names is for other machines than this one.
+    channel = DefaultChannelBuilder(f"sc://{LOOPBACK}:{port}", [("grpc.enable_http_proxy", 0)])
+    session: Any = connect.SparkSession.builder.channelBuilder(channel).create()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     atexit.register(server.stop)
     atexit.register(session.stop)
-    return session
+    found: SparkSession = session
+    return found
