@@ -42,8 +42,8 @@ def _session() -> SparkSession:
     for name, value in _OURS.items():
         os.environ.setdefault(name, value)
     from pysail.spark import SparkConnectServer
-    from pyspark.sql.connect.client.core import DefaultChannelBuilder
     from pyspark.sql.connect import session as connect
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
 
     server = SparkConnectServer(LOOPBACK, 0)
     server.start(background=True)
