@@ -145,7 +145,7 @@ FRESHNESS = (
     fx.derived(
         "gaps",
         "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
-        " (x, i) -> (x - element_at(last_writes, i + 1)) / 3600))",
+        " (x, i) -> (x - try_element_at(last_writes, i + 1)) / 3600))",
         description="hours between the last writes, ascending",
         hidden=True,
         type="array<double>",

@@ -177,7 +177,8 @@ def open_delta(spark: SparkSession, path: Path | str) -> DataFrame:
         raise TableError(what="no Delta table", where=str(path), fix="name a folder that has a _delta_log")
     delta = DeltaTable(str(path))
     files = live_files(delta, str(path))
-    schema = StructType.fromJson(json.loads(delta.schema().to_json()))
+    # Files say nothing of NOT NULL, and Spark refuses to believe it of them.
+    schema = StructType.fromJson(json.loads(delta.schema().to_json().replace('"nullable":false', '"nullable":true')))
     if not files:
         return spark.createDataFrame([], schema)
     # Files from before a column lack it; the schema would make them other files than they are to some engines.
