@@ -142,10 +142,19 @@ FRESHNESS = (
         hidden=True,
         type="array<double>",
     ),
+    *(
+        fx.derived(
+            name,
+            f"slice(last_writes, {first}, greatest(size(last_writes) - 1, 0))",
+            description=f"the last writes without the {without}",
+            hidden=True,
+            type="array<double>",
+        )
+        for name, first, without in (("writes_from", 1, "newest"), ("writes_to", 2, "oldest"))
+    ),
     fx.derived(
         "gaps",
-        "sort_array(transform(slice(last_writes, 2, greatest(size(last_writes) - 1, 0)),"
-        " (x, i) -> (x - try_element_at(last_writes, i + 1)) / 3600))",
+        "sort_array(transform(arrays_zip(writes_from, writes_to), gap -> (gap.writes_to - gap.writes_from) / 3600))",
         description="hours between the last writes, ascending",
         hidden=True,
         type="array<double>",

@@ -27,7 +27,7 @@ _CHANCE = {"rand", "random", "randn", "uuid", "shuffle", "monotonically_increasi
 _OF_ONE_ENGINE = {
     "array_compact": "use filter(values, one -> one IS NOT NULL)",
     "weekday": "use `formulas.weekday_of`, or dayofweek, where Sunday is 1",
-    "zip_with": "use transform(one, (x, i) -> ... try_element_at(other, i + 1))",
+    "zip_with": "use transform(arrays_zip(one, other), both -> ...) of two columns",
 }
 """Functions that engines give another meaning, or that one of them lacks, with what means the same everywhere."""
 _NO_FUNCTION = {
