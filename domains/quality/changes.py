@@ -68,7 +68,7 @@ def writes(gold: GoldView) -> DataFrame:
     return (
         gold.fact_table_lineage.where(f"size({parts}) = 3")
         .selectExpr(
-            *(f"{parts}[{at}] AS {key}" for at, key in enumerate(TABLE)),
+            *(f"try_element_at({parts}, {at}) AS {key}" for at, key in enumerate(TABLE, start=1)),
             f"to_date({KNOWN_AT}) AS day",
             "event_time AS write_time",
             KNOWN_AT,
