@@ -177,12 +177,13 @@ def open_delta(spark: SparkSession, path: Path | str) -> DataFrame:
         raise TableError(what="no Delta table", where=str(path), fix="name a folder that has a _delta_log")
     delta = DeltaTable(str(path))
     files = live_files(delta, str(path))
-    # Files say nothing of NOT NULL, and Spark refuses to believe it of them.
-    schema = StructType.fromJson(json.loads(delta.schema().to_json().replace('"nullable":false', '"nullable":true')))
+    schema = delta.schema().to_json()
     if not files:
-        return spark.createDataFrame([], schema)
-    # Files from before a column lack it; the schema would make them other files than they are to some engines.
-    return spark.read.option("mergeSchema", True).parquet(*(literal_path(Path(file)) for file in files)).to(schema)
+        return spark.createDataFrame([], StructType.fromJson(json.loads(schema)))
+    # Files from before a column lack it; read with the schema, they would be other files than they are to some engines.
+    found = spark.read.option("mergeSchema", True).parquet(*(literal_path(Path(file)) for file in files))
+    # A file says nothing of NOT NULL, and Spark refuses to believe it of one.
+    return found.to(StructType.fromJson(json.loads(schema.replace('"nullable":false', '"nullable":true'))))
 
 
 def live_files(delta: DeltaTable, where: str) -> list[str]:
