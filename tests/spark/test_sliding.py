@@ -17,6 +17,7 @@ from framework.declare.model import TableSpec, days
 from framework.features.builder import DailyFeatures
 from framework.features.grouped import Grouped
 from framework.features.sliding import Sliding
+from tests.conftest import SPARK
 
 FIRST = date(2026, 3, 1)
 ROW = (("shop", "string"), ("day_number", "int"), ("x", "double"), ("words", "array<string>"))
@@ -47,7 +48,7 @@ def feature(name, sql, window):
 
 
 @pytest.mark.parametrize("of", [Sliding, partial(Grouped, settle=lambda frame: frame)], ids=["sliding", "grouped"])
-@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=4 if SPARK else 25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(rows=DAYS)
 def test_every_aggregate_is_that_of_the_windows_rows(frame_of, of, rows):
     rows = list({(shop, day): (shop, day, x) for shop, day, x in rows}.values())
