@@ -20,6 +20,7 @@ from framework.core.config import Settings
 from framework.core.plugins import discover
 from framework.declare.gold import Days, GoldTable
 from framework.gold.view import GoldReader, GoldView
+from framework.stores.local import sail
 from framework.stores.local.opening import local_engine
 from framework.stores.spark_frames import to_spark
 
@@ -39,6 +40,8 @@ SPARK = os.environ.get("HEALTH_MONITOR_TEST_SPARK", "")
 """What the tests' one session is: the product's own by default, ``jvm`` for Spark, ``connect`` for Spark Connect."""
 CONNECT = SPARK == "connect"
 ENGINE = "spark" if SPARK else "auto"
+if SPARK:  # a process has one engine: whoever opens a runtime by itself gets the same
+    sail.is_there = lambda: False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
